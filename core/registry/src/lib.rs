@@ -1,1 +1,21 @@
-//! See ARCHITECTURE.md.
+//! What the API server knows about each built-in kind: defaults, validation, what an update may
+//! change, allocation, selectable fields and table columns. The verbs themselves are in `api`.
+//!
+//! Texts, order and defaults are those of kube-apiserver 1.36 (`pkg/registry`, `pkg/apis/*/v1`,
+//! `pkg/apis/*/validation`, `pkg/printers`).
+//!
+//! **Invariants.** All of it is pure: the clock, random numbers and other objects come in through
+//! [`Context`]. A strategy never fails as a whole; it returns field errors.
+#![forbid(unsafe_code)]
+
+mod strategy;
+
+pub use strategy::{Companions, Context, Operation, Strategy, Subresource};
+
+use model::Resource;
+
+/// The strategy of a built-in resource; resources without rules of their own get a plain one.
+pub fn strategy(resource: Resource) -> &'static dyn Strategy {
+    let _ = resource;
+    &strategy::Plain
+}

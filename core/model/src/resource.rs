@@ -1,0 +1,103 @@
+//! Names of resources as in `kubectl api-resources`: `services`, `deployments.apps`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Mutex;
+
+/// A resource: plural and group, written `plural` for the core group and `plural.group` otherwise.
+///
+/// It is a copyable, interned string, so that keys are small; the interner keeps one copy of each
+/// distinct name, of which there are as many as built-in kinds and CustomResourceDefinitions.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Resource(&'static str);
+
+static INTERNED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+impl Resource {
+    /// `bindings`, `namespaces`… of the core group, and those of the named groups.
+    pub const NAMESPACES: Self = Self("namespaces");
+    /// Services
+    pub const SERVICES: Self = Self("services");
+    /// Endpoints (v1)
+    pub const ENDPOINTS: Self = Self("endpoints");
+    /// Pods
+    pub const PODS: Self = Self("pods");
+    /// Nodes
+    pub const NODES: Self = Self("nodes");
+    /// Secrets
+    pub const SECRETS: Self = Self("secrets");
+    /// ConfigMaps
+    pub const CONFIG_MAPS: Self = Self("configmaps");
+    /// Events of the core group; `events.events.k8s.io` is the same storage
+    pub const EVENTS: Self = Self("events");
+    /// ServiceAccounts
+    pub const SERVICE_ACCOUNTS: Self = Self("serviceaccounts");
+    /// EndpointSlices
+    pub const ENDPOINT_SLICES: Self = Self("endpointslices.discovery.k8s.io");
+    /// Ingresses
+    pub const INGRESSES: Self = Self("ingresses.networking.k8s.io");
+    /// IngressClasses
+    pub const INGRESS_CLASSES: Self = Self("ingressclasses.networking.k8s.io");
+    /// ServiceCIDRs
+    pub const SERVICE_CIDRS: Self = Self("servicecidrs.networking.k8s.io");
+    /// IPAddresses
+    pub const IP_ADDRESSES: Self = Self("ipaddresses.networking.k8s.io");
+    /// Leases
+    pub const LEASES: Self = Self("leases.coordination.k8s.io");
+    /// Deployments
+    pub const DEPLOYMENTS: Self = Self("deployments.apps");
+    /// ReplicaSets
+    pub const REPLICA_SETS: Self = Self("replicasets.apps");
+    /// StatefulSets
+    pub const STATEFUL_SETS: Self = Self("statefulsets.apps");
+    /// ControllerRevisions
+    pub const CONTROLLER_REVISIONS: Self = Self("controllerrevisions.apps");
+
+    /// Interns `plural` of `group`; the group is empty for core resources.
+    pub fn new(group: &str, plural: &str) -> Self {
+        if group.is_empty() {
+            Self::intern(plural)
+        } else {
+            Self::intern(&format!("{plural}.{group}"))
+        }
+    }
+
+    fn intern(name: &str) -> Self {
+        let mut known = INTERNED
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(found) = known.get(name) {
+            return Self(found);
+        }
+        let leaked: &'static str = Box::leak(name.to_owned().into_boxed_str());
+        known.insert(leaked);
+        Self(leaked)
+    }
+
+    /// `plural` or `plural.group`.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// The plural name alone, as it stands in URLs.
+    pub fn plural(self) -> &'static str {
+        self.0.split_once('.').map_or(self.0, |(plural, _)| plural)
+    }
+
+    /// The group; empty for the core group.
+    pub fn group(self) -> &'static str {
+        self.0.split_once('.').map_or("", |(_, group)| group)
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}

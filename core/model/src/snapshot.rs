@@ -1,0 +1,211 @@
+//! The typed picture of the cluster that data planes plan from.
+
+use crate::{
+    ConfigMap, EndpointSlice, Event, EventKind, Ingress, IngressClass, Namespace, NamespacedName,
+    Node, Object, ObjectKey, Pod, Problem, Resource, Secret, Service, Severity,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Everything the data planes know, by key. A clone shares all values, but copies the maps: take
+/// one where a plan has to outlive the next event, not for every event.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Namespaces by name
+    pub namespaces: BTreeMap<Arc<str>, Arc<Namespace>>,
+    /// Nodes by name
+    pub nodes: BTreeMap<Arc<str>, Arc<Node>>,
+    /// Services
+    pub services: BTreeMap<NamespacedName, Arc<Service>>,
+    /// EndpointSlices by their own name
+    pub slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
+    /// Names of the slices of each Service
+    pub slices_of: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+    /// Pods
+    pub pods: BTreeMap<NamespacedName, Arc<Pod>>,
+    /// Ingresses
+    pub ingresses: BTreeMap<NamespacedName, Arc<Ingress>>,
+    /// IngressClasses by name
+    pub ingress_classes: BTreeMap<Arc<str>, Arc<IngressClass>>,
+    /// Secrets
+    pub secrets: BTreeMap<NamespacedName, Arc<Secret>>,
+    /// ConfigMaps
+    pub config_maps: BTreeMap<NamespacedName, Arc<ConfigMap>>,
+    /// Objects that could not be read, until a later version can
+    pub unreadable: BTreeMap<ObjectKey, Problem>,
+}
+
+/// Which objects changed since the last plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangedKeys {
+    /// Keys of the changed objects, by resource, namespace and name
+    pub objects: BTreeSet<ObjectKey>,
+    /// Services that changed themselves, or by one of their slices
+    pub services: BTreeSet<NamespacedName>,
+}
+
+impl ChangedKeys {
+    /// True when nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.services.is_empty()
+    }
+
+    /// Adds what `other` holds.
+    pub fn merge(&mut self, other: Self) {
+        self.objects.extend(other.objects);
+        self.services.extend(other.services);
+    }
+
+    /// Whether an object of this resource changed.
+    pub fn has(&self, resource: Resource) -> bool {
+        self.objects.iter().any(|key| key.resource == resource)
+    }
+}
+
+impl Snapshot {
+    /// Takes one event in and notes in `changed` what it touched. Resources that no data plane
+    /// reads are passed over. An object that cannot be read is treated as gone and leaves a
+    /// Problem in [`Snapshot::unreadable`].
+    pub fn apply(&mut self, event: &Event, changed: &mut ChangedKeys) {
+        let object = &event.object;
+        let gone = event.kind == EventKind::Deleted;
+        let key = object.key();
+        let id = NamespacedName {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        };
+        let name = key.name.clone();
+        let bad = &mut self.unreadable;
+        match object.resource {
+            Resource::NAMESPACES => {
+                let read = Ok(Namespace {
+                    meta: object.meta.clone(),
+                });
+                put(&mut self.namespaces, name, object, gone, |_| read, bad);
+            }
+            Resource::NODES => put(&mut self.nodes, name, object, gone, Node::parse, bad),
+            Resource::PODS => put(&mut self.pods, id, object, gone, Pod::parse, bad),
+            Resource::SECRETS => put(&mut self.secrets, id, object, gone, Secret::parse, bad),
+            Resource::CONFIG_MAPS => {
+                put(
+                    &mut self.config_maps,
+                    id,
+                    object,
+                    gone,
+                    ConfigMap::parse,
+                    bad,
+                );
+            }
+            Resource::INGRESSES => put(&mut self.ingresses, id, object, gone, Ingress::parse, bad),
+            Resource::INGRESS_CLASSES => {
+                put(
+                    &mut self.ingress_classes,
+                    name,
+                    object,
+                    gone,
+                    IngressClass::parse,
+                    bad,
+                );
+            }
+            Resource::SERVICES => {
+                changed.services.insert(id.clone());
+                put(&mut self.services, id, object, gone, Service::parse, bad);
+            }
+            Resource::ENDPOINT_SLICES => self.apply_slice(id, object, gone, changed),
+            _ => return,
+        }
+        changed.objects.insert(key);
+    }
+
+    fn apply_slice(
+        &mut self,
+        id: NamespacedName,
+        object: &Object,
+        gone: bool,
+        changed: &mut ChangedKeys,
+    ) {
+        if let Some(service) = self.slices.get(&id).and_then(|slice| slice.service.clone()) {
+            if let Some(names) = self.slices_of.get_mut(&service) {
+                names.remove(&id);
+                if names.is_empty() {
+                    self.slices_of.remove(&service);
+                }
+            }
+            changed.services.insert(service);
+        }
+        put(
+            &mut self.slices,
+            id.clone(),
+            object,
+            gone,
+            EndpointSlice::parse,
+            &mut self.unreadable,
+        );
+        if let Some(service) = self.slices.get(&id).and_then(|slice| slice.service.clone()) {
+            self.slices_of
+                .entry(service.clone())
+                .or_default()
+                .insert(id);
+            changed.services.insert(service);
+        }
+    }
+
+    /// Builds a Snapshot out of whole objects, as after a first list.
+    pub fn from_objects<'a>(objects: impl IntoIterator<Item = &'a Arc<Object>>) -> Self {
+        let mut snapshot = Self::default();
+        let mut changed = ChangedKeys::default();
+        for object in objects {
+            let event = Event {
+                kind: EventKind::Added,
+                object: object.clone(),
+                old: None,
+            };
+            snapshot.apply(&event, &mut changed);
+        }
+        snapshot
+    }
+
+    /// The slices of a Service, in order of name.
+    pub fn slices_of_service<'a>(
+        &'a self,
+        service: &NamespacedName,
+    ) -> impl Iterator<Item = &'a Arc<EndpointSlice>> + use<'a> {
+        let names = self.slices_of.get(service).into_iter().flatten();
+        names.filter_map(|name| self.slices.get(name))
+    }
+}
+
+fn put<K: Ord, T>(
+    map: &mut BTreeMap<K, Arc<T>>,
+    key: K,
+    object: &Object,
+    gone: bool,
+    parse: impl FnOnce(&Object) -> Result<T, serde_json::Error>,
+    unreadable: &mut BTreeMap<ObjectKey, Problem>,
+) {
+    unreadable.remove(&object.key());
+    if gone {
+        map.remove(&key);
+        return;
+    }
+    match parse(object) {
+        Ok(value) => {
+            map.insert(key, Arc::new(value));
+        }
+        Err(error) => {
+            map.remove(&key);
+            unreadable.insert(object.key(), unreadable_problem(object, &error));
+        }
+    }
+}
+
+fn unreadable_problem(object: &Object, error: &serde_json::Error) -> Problem {
+    Problem {
+        object: object.key(),
+        field: String::new(),
+        severity: Severity::Error,
+        reason: "Unreadable",
+        message: format!("The object cannot be read: {error}."),
+        cure: "Give the field the type that its kind's schema says.".to_owned(),
+    }
+}
