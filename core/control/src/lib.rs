@@ -1,1 +1,77 @@
-//! See ARCHITECTURE.md.
+//! What kube-controller-manager does, for the embedded mode: objects → writes.
+//!
+//! ```text
+//! Event ─keys→ Key ─reconcile(Context)→ Outcome { writes, again_in }
+//! ```
+//!
+//! Each [`Controller`] is two pure functions. `keys` names what an event makes dirty; `reconcile`
+//! looks at the whole present state around one key and says which writes bring the cluster
+//! nearer to what is wanted. It is level-triggered: called again on its own result it asks for
+//! nothing, and called once too often it does no harm.
+//!
+//! **Wiring.** Feed every object that exists as an added event, then each change; put the keys
+//! into one queue per controller without duplicates; execute an outcome's writes in order as
+//! ordinary API requests; on a refusal put the key back with a back-off.
+//!
+//! **Does not** do I/O, read a clock, draw random numbers or log.
+#![forbid(unsafe_code)]
+
+mod memory;
+
+pub use memory::Memory;
+
+use model::{Cidr, Event, ObjectKey, Timestamp, View, Write};
+use std::time::Duration;
+
+/// What a controller works on: the object that its keys name.
+pub type Key = ObjectKey;
+
+/// What the controllers are told from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The node that Pods without one are bound to; `None` schedules nothing.
+    pub node: Option<String>,
+    /// Where addresses of LoadBalancer Services come from; `None` serves no such Service.
+    pub load_balancer_pool: Option<Cidr>,
+    /// Certificate authority in PEM for the `kube-root-ca.crt` ConfigMap of every namespace.
+    pub ca_pem: String,
+}
+
+/// What a reconciliation may look at.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The cluster, earlier writes included
+    pub view: &'a dyn View,
+    /// The present time
+    pub now: Timestamp,
+    /// Settings of the process
+    pub settings: &'a Settings,
+    /// What the controllers remember between calls; one for the life of the process
+    pub memory: &'a Memory,
+}
+
+/// What a reconciliation wants.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Writes, to be executed in this order; the first refusal ends the attempt
+    pub writes: Vec<Write>,
+    /// Look at the key again after this time, even if nothing changes
+    pub again_in: Option<Duration>,
+}
+
+/// One controller.
+#[derive(Clone, Copy)]
+pub struct Controller {
+    /// Name as in `--controllers` of kube-controller-manager, where there is such a one
+    pub name: &'static str,
+    /// Which keys an event makes dirty
+    pub keys: fn(&Event, &dyn View) -> Vec<Key>,
+    /// What has to be done about one key
+    pub reconcile: fn(&Context<'_>, &Key) -> Outcome,
+}
+
+/// All controllers that these settings ask for.
+pub fn controllers(settings: &Settings) -> Vec<Controller> {
+    let _ = settings;
+    Vec::new()
+}
