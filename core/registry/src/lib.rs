@@ -8,6 +8,7 @@
 //! [`Context`]. A strategy never fails as a whole; it returns field errors.
 #![forbid(unsafe_code)]
 
+pub mod print;
 mod strategy;
 
 pub use strategy::{Companions, Context, Operation, Strategy, Subresource};

@@ -21,6 +21,8 @@ pub struct Context<'a> {
     pub dry_run: bool,
     /// The user who asks, for admission that depends on it
     pub user: &'a str,
+    /// `apiVersion` of the request's path, e.g. `events.k8s.io/v1`; Events are validated by it
+    pub api_version: &'a str,
 }
 
 /// Which verb is being served.
