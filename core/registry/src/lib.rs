@@ -8,9 +8,12 @@
 //! [`Context`]. A strategy never fails as a whole; it returns field errors.
 #![forbid(unsafe_code)]
 
+mod field;
+mod net;
 pub mod print;
 mod strategy;
 
+pub use net::indexes::Indexes;
 pub use strategy::{Companions, Context, Operation, Strategy, Subresource};
 
 use model::Resource;

@@ -1,5 +1,6 @@
 //! The questions that the verbs ask about a kind.
 
+use crate::Indexes;
 use model::{ApiError, Cidr, FieldError, ObjectKey, Resource, Timestamp, View};
 use serde_json::Value;
 
@@ -15,6 +16,8 @@ pub struct Context<'a> {
     pub service_cidrs: &'a [Cidr],
     /// First and last NodePort, 30000 and 32767 by default
     pub node_ports: (u16, u16),
+    /// What the stored Services hold, as of this write
+    pub indexes: &'a Indexes,
     /// Accept endpoint addresses in 127.0.0.0/8 other than 127.0.0.1 (embedded mode only)
     pub loopback_endpoints: bool,
     /// The request is a dry run: allocate nothing for good
@@ -58,10 +61,15 @@ pub struct Companions {
 /// The rules of one kind. Values are whole objects in their versioned form; `old` is what is
 /// stored. The verbs call in this order:
 ///
-/// * create: `default` → `prepare_create` → `admit` → `validate` → `allocate` → store
-/// * update: (patch →) `default` → `prepare_update` → `admit` → `validate_update` → `allocate` → store
-/// * subresource: as update, with `prepare_subresource` and `validate_subresource`
+/// * create: `default` → `admit` → `allocate` → `prepare_create` → `validate` → store
+/// * update: (patch →) `default` → `admit` → `allocate` → `prepare_update` → `validate_update` → store
+/// * subresource: as update without `allocate`, with `prepare_subresource` and
+///   `validate_subresource`
 /// * delete: `release` once the object really goes
+///
+/// Allocation comes before validation, as in kube-apiserver: its refusals win over those of the
+/// fields, and validation sees what was allocated. Companions of a write that is refused later are
+/// dropped with it. Read objects pass through `default` too, and so does `old`.
 ///
 /// Metadata rules that all kinds share (names, labels, finalizers, owner references, immutable
 /// metadata) are the caller's work, apart from [`Strategy::validate_name`].
@@ -83,7 +91,7 @@ pub trait Strategy: Sync {
     }
 
     /// Admission plugins that are on by default and change or refuse the object (service account,
-    /// default IngressClass…). Runs after `prepare_*`; `old` is `None` on create.
+    /// default IngressClass…). `old` is `None` on create.
     ///
     /// # Errors
     /// The whole refusal, e.g. 403 with its message.
@@ -165,17 +173,17 @@ pub trait Strategy: Sync {
     }
 
     /// Takes what the object needs from shared pools (cluster addresses, node ports) and writes it
-    /// into the object; `old` is `None` on create. Must leave nothing behind when it fails or when
-    /// `context.dry_run` is set.
+    /// into the object; `old` is `None` on create. It changes nothing but `object`: the caller
+    /// stores the companions, and drops them when the write is refused or a dry run.
     ///
     /// # Errors
-    /// Field errors, answered as 422.
+    /// The whole refusal: 422 with field errors in most cases, 500 when a pool is empty.
     fn allocate(
         &self,
         object: &mut Value,
         old: Option<&Value>,
         context: &Context<'_>,
-    ) -> Result<Companions, Vec<FieldError>> {
+    ) -> Result<Companions, ApiError> {
         let _ = (object, old, context);
         Ok(Companions::default())
     }
