@@ -1,2 +1,23 @@
-//! See ARCHITECTURE.md.
-fn main() {}
+//! `portolan`: Kubernetes Services and networking in one binary.
+//!
+//! This crate holds no rules of its own: it reads the configuration, starts the edges, runs the
+//! controllers and hands each plan to the edge that applies it.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod config;
+mod logging;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("portolan: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The command line.
+
+use crate::config::UpOptions;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Kubernetes Services, DNS and Ingress in one binary.
+#[derive(Parser)]
+#[command(name = "portolan", version, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where log lines go and how many there are.
+#[derive(Args, Clone)]
+pub(crate) struct LogOptions {
+    /// Which log lines: error, warn, info, debug or trace; or per part, as in `warn,dnsd=debug`
+    #[arg(long, global = true, default_value = "warn", value_name = "LEVEL", env = "PORTOLAN_LOG")]
+    pub(crate) log_level: String,
+    /// How log lines look
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything on this machine: API server, controllers, Pods, Services, DNS and Ingress
+    Up(Box<UpOptions>),
+    /// Show, with no server, what the YAML would make: addresses, records, routes and problems
+    Plan(PlanOptions),
+    /// Walk a request or a Service from its DNS name to its Pods and name the first broken link
+    Explain(ExplainOptions),
+    /// Show what a running `portolan up` serves, and every problem it knows of
+    Status(StatusOptions),
+    /// Delete the data directory of a `portolan up` that is not running
+    Reset(ResetOptions),
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    Completion {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Form of a command's answer.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Args)]
+pub(crate) struct PlanOptions {
+    /// File or directory of YAML; may be given several times
+    #[arg(short, long = "filename", required = true, value_name = "FILE|DIR")]
+    pub(crate) filename: Vec<PathBuf>,
+    /// Ranges of Service addresses, at most one of each family
+    #[arg(long, value_name = "CIDR[,CIDR]")]
+    pub(crate) service_cidr: Option<String>,
+    /// text or json
+    #[arg(short, long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Args)]
+pub(crate) struct ExplainOptions {
+    /// A URL such as http://app1.localhost/x, or service/NAME
+    #[arg(value_name = "URL|service/NAME")]
+    pub(crate) target: String,
+    /// Namespace of service/NAME
+    #[arg(short, long, default_value = "default")]
+    pub(crate) namespace: String,
+    /// Data directory of the running `portolan up`
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Explain what this YAML would make, with no server
+    #[arg(short, long = "filename", value_name = "FILE|DIR")]
+    pub(crate) filename: Vec<PathBuf>,
+    /// text or json
+    #[arg(short, long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Args)]
+pub(crate) struct StatusOptions {
+    /// Data directory of the running `portolan up`
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// text or json
+    #[arg(short, long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Args)]
+pub(crate) struct ResetOptions {
+    /// Data directory to delete
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+impl Cli {
+    /// Runs the command that was asked for.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Up(options) => crate::up::run(&options, &self.log),
+            Command::Plan(options) => crate::plan::run(&options),
+            Command::Explain(options) => crate::explain::run(&options),
+            Command::Status(options) => crate::status::run(&options),
+            Command::Reset(options) => crate::reset::run(&options),
+            Command::Version => {
+                println!("portolan {} (Kubernetes API 1.36)", env!("CARGO_PKG_VERSION"));
+                Ok(())
+            }
+            Command::Completion { shell } => {
+                let mut command = Self::command();
+                clap_complete::generate(shell, &mut command, "portolan", &mut std::io::stdout());
+                Ok(())
+            }
+        }
+    }
+}
