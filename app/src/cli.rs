@@ -6,7 +6,12 @@ use std::path::PathBuf;
 
 /// Kubernetes Services, DNS and Ingress in one binary.
 #[derive(Parser)]
-#[command(name = "portolan", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "portolan",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) log: LogOptions,
@@ -18,7 +23,13 @@ pub(crate) struct Cli {
 #[derive(Args, Clone)]
 pub(crate) struct LogOptions {
     /// Which log lines: error, warn, info, debug or trace; or per part, as in `warn,dnsd=debug`
-    #[arg(long, global = true, default_value = "warn", value_name = "LEVEL", env = "PORTOLAN_LOG")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "warn",
+        value_name = "LEVEL",
+        env = "PORTOLAN_LOG"
+    )]
     pub(crate) log_level: String,
     /// How log lines look
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
@@ -127,7 +138,10 @@ impl Cli {
             Command::Status(options) => crate::status::run(&options),
             Command::Reset(options) => crate::reset::run(&options),
             Command::Version => {
-                println!("portolan {} (Kubernetes API 1.36)", env!("CARGO_PKG_VERSION"));
+                println!(
+                    "portolan {} (Kubernetes API 1.36)",
+                    env!("CARGO_PKG_VERSION")
+                );
                 Ok(())
             }
             Command::Completion { shell } => {

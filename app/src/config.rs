@@ -107,7 +107,12 @@ pub(crate) struct Config {
 impl UpOptions {
     /// Joins flags, file and defaults.
     pub(crate) fn resolve(&self) -> anyhow::Result<Config> {
-        let file = self.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let file = self
+            .config
+            .as_deref()
+            .map(read_file)
+            .transpose()?
+            .unwrap_or_default();
         let data_dir = match self.data_dir.clone().or(file.data_dir) {
             Some(dir) => dir,
             None => default_data_dir()?,
@@ -125,13 +130,21 @@ impl UpOptions {
         }
         let kubeconfig = self.kubeconfig.clone().or(file.kubeconfig);
         Ok(Config {
-            filename: if self.filename.is_empty() { file.filename } else { self.filename.clone() },
+            filename: if self.filename.is_empty() {
+                file.filename
+            } else {
+                self.filename.clone()
+            },
             kubeconfig: kubeconfig.unwrap_or_else(|| data_dir.join("kubeconfig")),
             data_dir,
             api_listen: listen(self.api_listen.or(file.api_listen), 16443, "api-listen")?,
             dns_listen: listen(self.dns_listen.or(file.dns_listen), 10053, "dns-listen")?,
             http_listen: listen(self.http_listen.or(file.http_listen), 8080, "http-listen")?,
-            https_listen: listen(self.https_listen.or(file.https_listen), 8443, "https-listen")?,
+            https_listen: listen(
+                self.https_listen.or(file.https_listen),
+                8443,
+                "https-listen",
+            )?,
             https_redirect_port: self.https_redirect_port.or(file.https_redirect_port),
             dns_upstream: if self.dns_upstream.is_empty() {
                 file.dns_upstream
@@ -148,7 +161,11 @@ impl UpOptions {
             load_balancer_cidr: parse_cidrs(&balancers, "load-balancer-cidr")?[0],
             images,
             runner: !(self.no_runner || file.no_runner),
-            node_name: self.node_name.clone().or(file.node_name).unwrap_or_else(host_name),
+            node_name: self
+                .node_name
+                .clone()
+                .or(file.node_name)
+                .unwrap_or_else(host_name),
         })
     }
 }
@@ -188,7 +205,12 @@ fn listen(given: Option<SocketAddr>, port: u16, flag: &str) -> anyhow::Result<So
 pub(crate) fn parse_cidrs(text: &str, flag: &str) -> anyhow::Result<Vec<Cidr>> {
     let ranges: Vec<Cidr> = text
         .split(',')
-        .map(|range| range.trim().parse().with_context(|| format!("--{flag} {text}")))
+        .map(|range| {
+            range
+                .trim()
+                .parse()
+                .with_context(|| format!("--{flag} {text}"))
+        })
         .collect::<anyhow::Result<_>>()?;
     match ranges.as_slice() {
         [_] => {}
@@ -199,18 +221,27 @@ pub(crate) fn parse_cidrs(text: &str, flag: &str) -> anyhow::Result<Vec<Cidr>> {
 }
 
 fn parse_image(pair: &str) -> anyhow::Result<(String, String)> {
-    let split = pair.split_once('=').filter(|(name, cmd)| !name.is_empty() && !cmd.is_empty());
+    let split = pair
+        .split_once('=')
+        .filter(|(name, cmd)| !name.is_empty() && !cmd.is_empty());
     let (name, command) =
         split.with_context(|| format!("--image {pair:?} is not of the form NAME=CMD"))?;
     Ok((name.to_owned(), command.to_owned()))
 }
 
 fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .to_ascii_lowercase();
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let clean: String = name.chars().filter(|c| valid(*c)).collect();
     let clean = clean.trim_matches(|c| c == '-' || c == '.');
-    if clean.is_empty() { "portolan".to_owned() } else { clean.to_owned() }
+    if clean.is_empty() {
+        "portolan".to_owned()
+    } else {
+        clean.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -218,14 +249,25 @@ mod tests {
     use super::*;
 
     fn options() -> UpOptions {
-        UpOptions { data_dir: Some(PathBuf::from("d")), ..UpOptions::default() }
+        UpOptions {
+            data_dir: Some(PathBuf::from("d")),
+            ..UpOptions::default()
+        }
     }
 
     #[test]
     fn defaults_need_no_privilege_and_stay_on_loopback() {
         let config = options().resolve().unwrap();
-        for address in [config.api_listen, config.dns_listen, config.http_listen, config.https_listen] {
-            assert!(address.ip().is_loopback() && address.port() > 1023, "{address}");
+        for address in [
+            config.api_listen,
+            config.dns_listen,
+            config.http_listen,
+            config.https_listen,
+        ] {
+            assert!(
+                address.ip().is_loopback() && address.port() > 1023,
+                "{address}"
+            );
         }
         assert_eq!(config.service_cidrs[0].to_string(), DEFAULT_SERVICE_CIDR);
         assert_eq!(config.kubeconfig, PathBuf::from("d/kubeconfig"));
@@ -235,11 +277,24 @@ mod tests {
     #[test]
     fn mistakes_name_the_flag() {
         for (change, text) in [
-            ((|o: &mut UpOptions| o.service_cidr = Some("10.0.0.0".into())) as fn(&mut UpOptions), "--service-cidr"),
-            (|o| o.pod_cidr = Some("10.0.0.0/8,11.0.0.0/8".into()), "--pod-cidr"),
+            (
+                (|o: &mut UpOptions| o.service_cidr = Some("10.0.0.0".into()))
+                    as fn(&mut UpOptions),
+                "--service-cidr",
+            ),
+            (
+                |o| o.pod_cidr = Some("10.0.0.0/8,11.0.0.0/8".into()),
+                "--pod-cidr",
+            ),
             (|o| o.image = vec!["web".into()], "--image"),
-            (|o| o.http_listen = "0.0.0.0:80".parse().ok(), "--http-listen"),
-            (|o| o.config = Some("/nonexistent/c.yaml".into()), "/nonexistent/c.yaml"),
+            (
+                |o| o.http_listen = "0.0.0.0:80".parse().ok(),
+                "--http-listen",
+            ),
+            (
+                |o| o.config = Some("/nonexistent/c.yaml".into()),
+                "/nonexistent/c.yaml",
+            ),
         ] {
             let mut options = options();
             change(&mut options);

@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&options.log_level)
         .with_context(|| format!("--log-level {:?} is no level", options.log_level))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match options.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),

@@ -6,7 +6,12 @@
 
 mod cli;
 mod config;
+mod explain;
 mod logging;
+mod plan;
+mod reset;
+mod status;
+mod up;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,2 +1,38 @@
-//! See ARCHITECTURE.md.
-fn main() {}
+//! `cargo xtask`: what a developer or CI runs besides `cargo` itself.
+#![forbid(unsafe_code)]
+
+mod check;
+mod recorded;
+mod tools;
+
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+const USAGE: &str = "\
+cargo xtask test               install what the tests need, then run all of them
+cargo xtask tools              install only what the tests need (kubectl, helm)
+cargo xtask check              rustfmt, clippy, documentation
+cargo xtask recorded DIR       compare a running build with recorded answers of the real systems
+cargo xtask schema --from DIR  write core/schema's data from the sources of k8s.io/api";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["test", rest @ ..] => check::test(rest),
+        ["tools"] => tools::install().map(|dir| println!("tools are in {}", dir.display())),
+        ["check"] => check::style(),
+        ["recorded", dir, rest @ ..] => recorded::run(Path::new(dir), rest),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("unknown command {other:?}\n{USAGE}"),
+    }
+}
+
+/// The workspace's root folder.
+fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
