@@ -7,3 +7,14 @@
 //!
 //! **Does not** know what values mean: defaults, validation and allocation are `registry`'s.
 #![forbid(unsafe_code)]
+
+mod discovery;
+pub mod json;
+mod kind;
+mod openapi;
+mod outcome;
+mod registry;
+
+pub use kind::{GroupVersionKind, Kind, Subresource};
+pub use outcome::{DecodeError, Decoded, PatchError, TypeMeta};
+pub use registry::Registry;
