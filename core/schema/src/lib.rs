@@ -13,6 +13,7 @@ pub mod json;
 mod kind;
 mod openapi;
 mod outcome;
+pub mod quantity;
 mod registry;
 
 pub use kind::{GroupVersionKind, Kind, Subresource};
