@@ -1,1 +1,19 @@
-//! See ARCHITECTURE.md.
+//! The embedded mode's node: it runs Pods as processes of this machine.
+//!
+//! ```text
+//! Event ─observe─► Runner ─► one task per Pod: Machine decides, the task starts, stops and probes
+//!                                              └─status─► Write ─► whoever submits them
+//! ```
+//!
+//! **Invariants.** A Pod that is bound to another Node is never touched. What a container may or
+//! must do next is decided by [`machine`], which does no I/O and is told the time. Processes get
+//! an address of the pod range as `POD_IP`; nothing pretends to be a container runtime.
+//!
+//! **Does not** talk to the API server: reads go through [`model::View`], writes are handed out.
+#![forbid(unsafe_code)]
+
+mod runner;
+mod settings;
+
+pub use runner::{LogError, LogOptions, LogStream, Runner, StartError};
+pub use settings::{ImageMap, ImageSource, Settings};
