@@ -16,7 +16,13 @@
 //! **Does not** do I/O, read a clock, draw random numbers or log.
 #![forbid(unsafe_code)]
 
+mod endpoints;
+mod fields;
+mod hash;
+mod labels;
 mod memory;
+mod owners;
+mod pods;
 
 pub use memory::Memory;
 
@@ -59,6 +65,15 @@ pub struct Outcome {
     pub again_in: Option<Duration>,
 }
 
+impl Outcome {
+    fn of(writes: impl IntoIterator<Item = Write>) -> Self {
+        Self {
+            writes: writes.into_iter().collect(),
+            again_in: None,
+        }
+    }
+}
+
 /// One controller.
 #[derive(Clone, Copy)]
 pub struct Controller {
@@ -73,5 +88,9 @@ pub struct Controller {
 /// All controllers that these settings ask for.
 pub fn controllers(settings: &Settings) -> Vec<Controller> {
     let _ = settings;
-    Vec::new()
+    vec![
+        endpoints::slices::CONTROLLER,
+        endpoints::legacy::CONTROLLER,
+        endpoints::mirror::CONTROLLER,
+    ]
 }
