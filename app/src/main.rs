@@ -4,9 +4,11 @@
 //! controllers and hands each plan to the edge that applies it.
 #![forbid(unsafe_code)]
 
+mod apply;
 mod cli;
 mod config;
 mod explain;
+mod load;
 mod logging;
 mod plan;
 mod reset;
