@@ -11,6 +11,7 @@ mod explain;
 mod load;
 mod logging;
 mod plan;
+mod remote;
 mod reset;
 mod status;
 mod up;
