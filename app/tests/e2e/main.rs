@@ -1,0 +1,10 @@
+//! End to end: the built `portolan`, the real kubectl, curl and dig.
+
+mod bad_input;
+mod bulk;
+mod commands;
+mod harness;
+mod live;
+mod mission;
+mod quickstart;
+mod workloads;
