@@ -57,7 +57,11 @@ pub fn selected<'a>(
     let pods = snapshot.pods.range(first..).map(|(_, pod)| pod);
     pods.take_while(|pod| pod.id.namespace == service.namespace)
         .filter(|pod| !pod.is_finished())
-        .filter(|pod| selector.iter().all(|(key, value)| pod.meta.labels.get(key) == Some(value)))
+        .filter(|pod| {
+            selector
+                .iter()
+                .all(|(key, value)| pod.meta.labels.get(key) == Some(value))
+        })
         .collect()
 }
 
@@ -70,11 +74,21 @@ fn problem(
     cure: String,
 ) -> Problem {
     let object = ObjectKey::new(Resource::SERVICES, &service.id.namespace, &service.id.name);
-    Problem { object, field: field.into(), severity, reason, message, cure }
+    Problem {
+        object,
+        field: field.into(),
+        severity,
+        reason,
+        message,
+        cure,
+    }
 }
 
 fn labels(selector: &BTreeMap<String, String>) -> String {
-    let pairs: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs: Vec<String> = selector
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     pairs.join(",")
 }
 
@@ -85,7 +99,10 @@ fn selects_nothing(service: &Service, selector: &BTreeMap<String, String>) -> Pr
         "spec.selector",
         Severity::Error,
         "SelectorMatchesNothing",
-        format!("No Pod in namespace {} has the labels {labels}.", service.id.namespace),
+        format!(
+            "No Pod in namespace {} has the labels {labels}.",
+            service.id.namespace
+        ),
         format!(
             "Give the Pods' template these labels, or correct the selector; \
              `kubectl -n {} get pods --show-labels` shows what there is.",
@@ -95,14 +112,19 @@ fn selects_nothing(service: &Service, selector: &BTreeMap<String, String>) -> Pr
 }
 
 fn none_ready(service: &Service, pods: &[&Arc<Pod>]) -> Problem {
-    let first = pods.first().map_or_else(String::new, |pod| pod.id.name.to_string());
+    let first = pods
+        .first()
+        .map_or_else(String::new, |pod| pod.id.name.to_string());
     problem(
         service,
         "spec.selector",
         Severity::Warning,
         "NoReadyPods",
         format!("None of the {} selected Pods is ready.", pods.len()),
-        format!("`kubectl -n {} describe pod {first}` says why.", service.id.namespace),
+        format!(
+            "`kubectl -n {} describe pod {first}` says why.",
+            service.id.namespace
+        ),
     )
 }
 
@@ -136,8 +158,8 @@ fn no_such_target(
                 Some(TargetPort::Number(number)) => *number,
                 _ => port.port,
             };
-            let listens = declared()
-                .any(|p| p.container_port == number && p.protocol == port.protocol);
+            let listens =
+                declared().any(|p| p.container_port == number && p.protocol == port.protocol);
             (declared().next().is_some() && !listens).then(|| {
                 problem(
                     service,
@@ -225,9 +247,15 @@ mod tests {
 
     fn reasons(yaml: &str) -> Vec<&'static str> {
         let snapshot = testkit::snapshot(yaml);
-        let load_balancers = LoadBalancers { served: true, our_class: "portolan.dev/loopback" };
+        let load_balancers = LoadBalancers {
+            served: true,
+            our_class: "portolan.dev/loopback",
+        };
         let services = snapshot.services.values();
-        services.flat_map(|s| gotchas(&snapshot, s, load_balancers)).map(|p| p.reason).collect()
+        services
+            .flat_map(|s| gotchas(&snapshot, s, load_balancers))
+            .map(|p| p.reason)
+            .collect()
     }
 
     const POD: &str = "
@@ -240,7 +268,9 @@ status: {conditions: [{type: Ready, status: 'True'}]}
 ";
 
     fn service(spec: &str) -> String {
-        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: s, namespace: a}}\nspec: {spec}\n{POD}")
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: s, namespace: a}}\nspec: {spec}\n{POD}"
+        )
     }
 
     #[test]
@@ -252,13 +282,28 @@ status: {conditions: [{type: Ready, status: 'True'}]}
     #[test]
     fn each_gotcha_is_found() {
         for (spec, reason) in [
-            ("{selector: {app: y}, ports: [{name: http, port: 80}]}", "SelectorMatchesNothing"),
-            ("{selector: {app: x}, ports: [{name: http, port: 80, targetPort: web}]}", "TargetPortNotFound"),
-            ("{selector: {app: x}, ports: [{name: http, port: 80, targetPort: 81}]}", "TargetPortNotDeclared"),
+            (
+                "{selector: {app: y}, ports: [{name: http, port: 80}]}",
+                "SelectorMatchesNothing",
+            ),
+            (
+                "{selector: {app: x}, ports: [{name: http, port: 80, targetPort: web}]}",
+                "TargetPortNotFound",
+            ),
+            (
+                "{selector: {app: x}, ports: [{name: http, port: 80, targetPort: 81}]}",
+                "TargetPortNotDeclared",
+            ),
             ("{selector: {app: x}, ports: [{port: 8080}]}", "UnnamedPort"),
-            ("{type: LoadBalancer, loadBalancerClass: x/y, selector: {app: x}, ports: [{name: http, port: 8080}]}", "NoLoadBalancer"),
+            (
+                "{type: LoadBalancer, loadBalancerClass: x/y, selector: {app: x}, ports: [{name: http, port: 8080}]}",
+                "NoLoadBalancer",
+            ),
             ("{ports: [{name: http, port: 80}]}", "NoEndpointSlices"),
-            ("{type: ExternalName, externalName: 10.0.0.1}", "ExternalNameIsAddress"),
+            (
+                "{type: ExternalName, externalName: 10.0.0.1}",
+                "ExternalNameIsAddress",
+            ),
         ] {
             assert_eq!(reasons(&service(spec)), [reason], "{spec}");
         }

@@ -20,12 +20,14 @@
 mod balancer;
 mod diff;
 mod endpoints;
+mod gotchas;
 mod plan;
 mod planner;
 mod types;
 
 pub use balancer::{AFFINITY_ENTRIES, Balancer};
 pub use diff::{Change, Changes, diff};
+pub use gotchas::{LoadBalancers, gotchas, selected};
 pub use plan::{plan, plan_service};
 pub use planner::Planner;
 pub use types::{Desired, Frontend, Origin, Policy, Route, ServicePlan, Settings};
