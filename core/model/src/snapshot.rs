@@ -209,3 +209,25 @@ fn unreadable_problem(object: &Object, error: &serde_json::Error) -> Problem {
         cure: "Give the field the type that its kind's schema says.".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn reads_a_service_and_reports_one_that_cannot_be_read() {
+        let read = |port: serde_json::Value| {
+            let value = json!({"metadata": {"name": "s", "namespace": "a"},
+                "spec": {"selector": {"app": "x"}, "ports": [{"name": "http", "port": port}]}});
+            let object = Object::from_value(Resource::SERVICES, &value).unwrap();
+            Snapshot::from_objects([&Arc::new(object)])
+        };
+        let snapshot = read(json!(80));
+        assert_eq!(snapshot.unreadable, BTreeMap::new());
+        assert_eq!(snapshot.services.len(), 1);
+        let snapshot = read(json!("http"));
+        assert_eq!(snapshot.unreadable.len(), 1);
+        assert!(snapshot.services.is_empty());
+    }
+}

@@ -283,7 +283,7 @@ status: {conditions: [{type: Ready, status: 'True'}]}
     fn each_gotcha_is_found() {
         for (spec, reason) in [
             (
-                "{selector: {app: y}, ports: [{name: http, port: 80}]}",
+                "{selector: {app: z}, ports: [{name: http, port: 80}]}",
                 "SelectorMatchesNothing",
             ),
             (
