@@ -20,6 +20,8 @@ use model::Resource;
 
 /// The strategy of a built-in resource; resources without rules of their own get a plain one.
 pub fn strategy(resource: Resource) -> &'static dyn Strategy {
-    let _ = resource;
-    &strategy::Plain
+    match resource {
+        Resource::SERVICES => &net::Services,
+        _ => &strategy::Plain,
+    }
 }

@@ -172,6 +172,18 @@ pub trait Strategy: Sync {
         Vec::new()
     }
 
+    /// As [`Strategy::warnings`], about a change through a subresource.
+    fn subresource_warnings(
+        &self,
+        subresource: Subresource,
+        object: &Value,
+        old: &Value,
+        context: &Context<'_>,
+    ) -> Vec<String> {
+        let _ = (subresource, object, old, context);
+        Vec::new()
+    }
+
     /// Takes what the object needs from shared pools (cluster addresses, node ports) and writes it
     /// into the object; `old` is `None` on create. It changes nothing but `object`: the caller
     /// stores the companions, and drops them when the write is refused or a dry run.
