@@ -23,10 +23,11 @@ mod labels;
 mod memory;
 mod owners;
 mod pods;
+mod workloads;
 
 pub use memory::Memory;
 
-use model::{Cidr, Event, ObjectKey, Timestamp, View, Write};
+use model::{ApiError, Cidr, Event, ObjectKey, Timestamp, View, Write};
 use std::time::Duration;
 
 /// What a controller works on: the object that its keys name.
@@ -83,6 +84,14 @@ pub struct Controller {
     pub keys: fn(&Event, &dyn View) -> Vec<Key>,
     /// What has to be done about one key
     pub reconcile: fn(&Context<'_>, &Key) -> Outcome,
+    /// What to tell the user when a write of that key was refused for another reason than a
+    /// conflict; its own writes are tried once. The key is reconciled again with a back-off anyway.
+    pub refused: fn(&Context<'_>, &Key, &Write, &ApiError) -> Outcome,
+}
+
+/// For controllers that have nothing to say about a refusal.
+fn silent(_: &Context<'_>, _: &Key, _: &Write, _: &ApiError) -> Outcome {
+    Outcome::default()
 }
 
 /// All controllers that these settings ask for.
@@ -92,5 +101,8 @@ pub fn controllers(settings: &Settings) -> Vec<Controller> {
         endpoints::slices::CONTROLLER,
         endpoints::legacy::CONTROLLER,
         endpoints::mirror::CONTROLLER,
+        workloads::deployment::CONTROLLER,
+        workloads::replica_set::CONTROLLER,
+        workloads::stateful_set::CONTROLLER,
     ]
 }

@@ -25,6 +25,7 @@ pub(crate) const CONTROLLER: Controller = Controller {
     name: NAME,
     keys,
     reconcile,
+    refused: crate::silent,
 };
 
 fn keys(event: &Event, _: &dyn View) -> Vec<Key> {

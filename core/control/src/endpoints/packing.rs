@@ -4,7 +4,7 @@ use super::ports::{self, Port};
 use crate::fields::{elements, text};
 use model::Object;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Endpoints per slice, as `--max-endpoints-per-slice` has it by default.
 pub(super) const MAX_PER_SLICE: usize = 100;
@@ -141,9 +141,4 @@ fn fill_unchanged(packed: &mut Packed, rest: &mut Vec<Value>) {
     let mut slice = packed.keep.remove(at);
     fill(&mut slice.endpoints, rest);
     packed.update.push(slice);
-}
-
-/// Names in a list of slices.
-pub(super) fn names(slices: &[Slice]) -> BTreeSet<String> {
-    slices.iter().map(|slice| slice.name().to_owned()).collect()
 }

@@ -22,6 +22,7 @@ pub(crate) const CONTROLLER: Controller = Controller {
     name: NAME,
     keys,
     reconcile,
+    refused: crate::silent,
 };
 
 fn keys(event: &Event, view: &dyn View) -> Vec<Key> {
