@@ -21,7 +21,13 @@ use model::Resource;
 /// The strategy of a built-in resource; resources without rules of their own get a plain one.
 pub fn strategy(resource: Resource) -> &'static dyn Strategy {
     match resource {
+        Resource::ENDPOINTS => &net::AllEndpoints,
+        Resource::ENDPOINT_SLICES => &net::EndpointSlices,
+        Resource::INGRESSES => &net::Ingresses,
+        Resource::INGRESS_CLASSES => &net::IngressClasses,
+        Resource::IP_ADDRESSES => &net::IpAddresses,
         Resource::SERVICES => &net::Services,
+        Resource::SERVICE_CIDRS => &net::ServiceCidrs,
         _ => &strategy::Plain,
     }
 }

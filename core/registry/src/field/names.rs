@@ -2,6 +2,8 @@
 //!
 //! Source: `apimachinery/pkg/api/validate/content` and `pkg/util/validation`.
 
+use model::FieldError;
+
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 const KEY: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
@@ -111,23 +113,6 @@ pub(crate) fn dns1123_subdomain(value: &str) -> Vec<String> {
     errors
 }
 
-/// An RFC 1035 label: a letter comes first.
-pub(crate) fn dns1035_label(value: &str) -> Vec<String> {
-    let mut errors = Vec::new();
-    if value.len() > 63 {
-        errors.push(max_length(63));
-    }
-    if !(is_label(value) && value.starts_with(|c: char| c.is_ascii_lowercase())) {
-        errors.push(regex_text(
-            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start \
-             with an alphabetic character, and end with an alphanumeric character",
-            "[a-z]([-a-z0-9]*[a-z0-9])?",
-            &["my-name", "abc-123"],
-        ));
-    }
-    errors
-}
-
 /// `*.` and a subdomain.
 pub(crate) fn wildcard_dns1123_subdomain(value: &str) -> Vec<String> {
     let mut errors = Vec::new();
@@ -230,6 +215,49 @@ pub(crate) fn port_name(value: &str) -> Vec<String> {
     errors
 }
 
+/// A domain of at least two labels, a trailing dot allowed (`IsFullyQualifiedDomainName`).
+pub(crate) fn check_domain(field: &str, value: &str) -> Vec<FieldError> {
+    if value.is_empty() {
+        return vec![FieldError::required(field, "")];
+    }
+    let name = value.strip_suffix('.').unwrap_or(value);
+    let invalid = |bad: &str, text: &str| vec![FieldError::invalid(field, &bad.into(), text)];
+    let texts = dns1123_subdomain(name);
+    if !texts.is_empty() {
+        return invalid(name, &texts.join(","));
+    }
+    if !name.contains('.') {
+        let text = "should be a domain with at least two segments separated by dots";
+        return invalid(name, text);
+    }
+    let labels = name.split('.').map(|label| (label, dns1123_label(label)));
+    let first = labels.into_iter().find(|(_, texts)| !texts.is_empty());
+    first.map_or_else(Vec::new, |(label, texts)| invalid(label, &texts.join(",")))
+}
+
+/// A subdomain, a slash and a path: `example.com/foo` (`IsDomainPrefixedPath`).
+pub(crate) fn check_domain_prefixed_path(field: &str, value: &str) -> Vec<FieldError> {
+    if value.is_empty() {
+        return vec![FieldError::required(field, "")];
+    }
+    let parts = value.split_once('/');
+    let Some((host, path)) = parts.filter(|(host, path)| !host.is_empty() && !path.is_empty())
+    else {
+        let text = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        return vec![FieldError::invalid(field, &value.into(), text)];
+    };
+    let mut errors: Vec<FieldError> = dns1123_subdomain(host)
+        .iter()
+        .map(|text| FieldError::invalid(field, &host.into(), text))
+        .collect();
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b);
+    if !path.bytes().all(allowed) {
+        let text = regex_text("Invalid path", r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", &[]);
+        errors.push(FieldError::invalid(field, &path.into(), text));
+    }
+    errors
+}
+
 /// A name that can stand in a URL path; `prefix` when more characters will follow it.
 pub(crate) fn path_segment_name(value: &str, prefix: bool) -> Vec<String> {
     if !prefix && (value == "." || value == "..") {
@@ -250,11 +278,6 @@ pub(crate) fn subdomain_name(name: &str, prefix: bool) -> Vec<String> {
 /// `metadata.name` as an RFC 1123 label (`NameIsDNSLabel`).
 pub(crate) fn label_name(name: &str, prefix: bool) -> Vec<String> {
     dns1123_label(&without_trailing_dash(name, prefix))
-}
-
-/// `metadata.name` as an RFC 1035 label (`NameIsDNS1035Label`).
-pub(crate) fn label_1035_name(name: &str, prefix: bool) -> Vec<String> {
-    dns1035_label(&without_trailing_dash(name, prefix))
 }
 
 /// A generateName may end with one dash; a letter in its place makes the check come out right.
@@ -287,7 +310,6 @@ mod tests {
             assert_eq!(dns1123_subdomain(value).is_empty(), subdomain, "{value}");
         }
         assert_eq!(dns1123_label("a.b"), ["must not contain dots"]);
-        assert!(dns1035_label("1a").len() == 1 && dns1035_label("a1").is_empty());
     }
 
     #[test]
@@ -334,6 +356,6 @@ mod tests {
     fn a_prefix_may_end_with_a_dash() {
         assert!(subdomain_name("web-", true).is_empty());
         assert!(!subdomain_name("web-", false).is_empty());
-        assert!(label_1035_name("web-", true).is_empty());
+        assert!(label_name("web-", true).is_empty());
     }
 }

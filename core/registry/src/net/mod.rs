@@ -2,9 +2,21 @@
 //! ServiceCIDRs and IPAddresses.
 
 mod endpoint_ip;
+mod endpoint_slice;
+mod endpoints;
 mod fields;
 pub(crate) mod indexes;
+mod ingress;
+mod ingress_class_rules;
+mod ingress_rules;
+mod ip_address;
 mod load_balancer_status;
 mod service;
+mod service_cidr;
 
+pub(crate) use endpoint_slice::EndpointSlices;
+pub(crate) use endpoints::AllEndpoints;
+pub(crate) use ingress::{IngressClasses, Ingresses};
+pub(crate) use ip_address::IpAddresses;
 pub(crate) use service::Services;
+pub(crate) use service_cidr::ServiceCidrs;

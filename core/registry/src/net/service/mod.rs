@@ -19,7 +19,7 @@ mod type_change;
 mod validate;
 mod warnings;
 
-pub(super) use port_rules::check_protocol;
+pub(super) use port_rules::{PROTOCOLS, check_protocol};
 
 use super::fields::{child, name, namespace, text};
 use super::load_balancer_status;
