@@ -1,0 +1,73 @@
+//! Which Ingresses are ours.
+
+use crate::global::Settings;
+use crate::problem;
+use model::{Ingress, Problem, Severity, Snapshot};
+
+/// The annotation that was the class before `spec.ingressClassName`.
+pub const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+
+/// Whether an Ingress is ours; the Problem says why not, where its author may not expect it.
+pub(crate) fn resolve(
+    ingress: &Ingress,
+    snapshot: &Snapshot,
+    settings: &Settings,
+) -> Result<(), Option<Problem>> {
+    if let Some(name) = &ingress.class_name {
+        return match snapshot.ingress_classes.get(name.as_str()) {
+            Some(class) if class.controller == settings.controller => Ok(()),
+            Some(_) => Err(None),
+            None => Err(Some(no_such_class(ingress, name, snapshot, settings))),
+        };
+    }
+    match ingress.meta.annotations.get(CLASS_ANNOTATION) {
+        Some(class) if *class == settings.annotation_class => Ok(()),
+        Some(_) => Err(None),
+        None if settings.watch_without_class => Ok(()),
+        None => Err(Some(no_class(ingress, snapshot, settings))),
+    }
+}
+
+fn our_class(snapshot: &Snapshot, settings: &Settings) -> String {
+    let ours = snapshot
+        .ingress_classes
+        .iter()
+        .find(|(_, class)| class.controller == settings.controller);
+    ours.map_or_else(
+        || settings.annotation_class.clone(),
+        |(name, _)| name.to_string(),
+    )
+}
+
+fn no_such_class(
+    ingress: &Ingress,
+    name: &str,
+    snapshot: &Snapshot,
+    settings: &Settings,
+) -> Problem {
+    problem::ingress(
+        ingress,
+        "spec.ingressClassName".to_owned(),
+        Severity::Error,
+        "NoController",
+        format!("There is no IngressClass {name:?}, so no controller serves this Ingress."),
+        &format!(
+            "Set spec.ingressClassName to {:?}, or create the IngressClass.",
+            our_class(snapshot, settings)
+        ),
+    )
+}
+
+fn no_class(ingress: &Ingress, snapshot: &Snapshot, settings: &Settings) -> Problem {
+    problem::ingress(
+        ingress,
+        "spec.ingressClassName".to_owned(),
+        Severity::Error,
+        "NoController",
+        "The Ingress has no class, so no controller serves it.".to_owned(),
+        &format!(
+            "Set spec.ingressClassName to {:?}.",
+            our_class(snapshot, settings)
+        ),
+    )
+}
