@@ -1,0 +1,7 @@
+//! Label and field selectors, with apimachinery's words for the bad ones.
+
+mod field;
+mod label;
+
+pub use field::FieldSelector;
+pub use label::LabelSelector;
