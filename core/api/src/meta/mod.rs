@@ -57,12 +57,20 @@ pub(crate) fn list<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a [Value] {
 }
 
 /// `ValidateObjectMeta`: a whole object, on create and again on update.
-pub(crate) fn validate(object: &Value, namespaced: bool, name_rule: NameRule<'_>) -> Vec<FieldError> {
+pub(crate) fn validate(
+    object: &Value,
+    namespaced: bool,
+    name_rule: NameRule<'_>,
+) -> Vec<FieldError> {
     let meta = of(object);
     let mut errors = Vec::new();
     let (name, prefix) = (string(meta, "name"), string(meta, "generateName"));
     if !prefix.is_empty() {
-        errors.extend(invalid("metadata.generateName", &prefix, name_rule(&prefix, true)));
+        errors.extend(invalid(
+            "metadata.generateName",
+            &prefix,
+            name_rule(&prefix, true),
+        ));
     }
     if name.is_empty() {
         errors.push(FieldError::required(
@@ -102,11 +110,23 @@ fn validate_shared(meta: &Map<String, Value>) -> Vec<FieldError> {
         && generation < 0
     {
         let text = "must be greater than or equal to 0";
-        errors.push(FieldError::invalid("metadata.generation", &generation.into(), text));
+        errors.push(FieldError::invalid(
+            "metadata.generation",
+            &generation.into(),
+            text,
+        ));
     }
     for (key, value) in strings(meta, "labels") {
-        errors.extend(invalid("metadata.labels", &key, names::qualified_name(&key)));
-        errors.extend(invalid("metadata.labels", &value, names::label_value(&value)));
+        errors.extend(invalid(
+            "metadata.labels",
+            &key,
+            names::qualified_name(&key),
+        ));
+        errors.extend(invalid(
+            "metadata.labels",
+            &value,
+            names::label_value(&value),
+        ));
     }
     let annotations = strings(meta, "annotations");
     for (key, _) in &annotations {
@@ -136,11 +156,19 @@ fn validate_owners(owners: &[Value]) -> Vec<FieldError> {
         let version = api_version.rsplit('/').next().unwrap_or_default();
         if version.is_empty() {
             let text = "version must not be empty";
-            errors.push(FieldError::invalid(format!("{field}.apiVersion"), &api_version.into(), text));
+            errors.push(FieldError::invalid(
+                format!("{field}.apiVersion"),
+                &api_version.into(),
+                text,
+            ));
         }
         for key in ["kind", "name", "uid"] {
             if owner[key].as_str().unwrap_or_default().is_empty() {
-                errors.push(FieldError::invalid(format!("{field}.{key}"), &"".into(), "must not be empty"));
+                errors.push(FieldError::invalid(
+                    format!("{field}.{key}"),
+                    &"".into(),
+                    "must not be empty",
+                ));
             }
         }
         if api_version == "v1" && owner["kind"] == "Event" {
@@ -189,13 +217,24 @@ fn validate_managers(entries: &[Value]) -> Vec<FieldError> {
         let part = |key: &str| entry[key].as_str().unwrap_or_default();
         if !matches!(part("operation"), "Apply" | "Update") {
             let text = "must be `Apply` or `Update`";
-            errors.push(FieldError::invalid(format!("{field}.operation"), &part("operation").into(), text));
+            errors.push(FieldError::invalid(
+                format!("{field}.operation"),
+                &part("operation").into(),
+                text,
+            ));
         }
         if !matches!(part("fieldsType"), "" | "FieldsV1") {
             let text = "must be `FieldsV1`";
-            errors.push(FieldError::invalid(format!("{field}.fieldsType"), &part("fieldsType").into(), text));
+            errors.push(FieldError::invalid(
+                format!("{field}.fieldsType"),
+                &part("fieldsType").into(),
+                text,
+            ));
         }
-        errors.extend(validate_manager_name(part("manager"), &format!("{field}.manager")));
+        errors.extend(validate_manager_name(
+            part("manager"),
+            &format!("{field}.manager"),
+        ));
         if part("subresource").len() > SUBRESOURCE_BYTES {
             errors.push(too_long(format!("{field}.subresource"), SUBRESOURCE_BYTES));
         }
@@ -210,7 +249,10 @@ pub(crate) fn validate_manager_name(name: &str, field: &str) -> Vec<FieldError> 
         errors.push(too_long(field, MANAGER_BYTES));
     }
     for (position, c) in name.char_indices().filter(|(_, c)| c.is_control()) {
-        let text = format!("invalid character U+{:04X} (at position {position})", c as u32);
+        let text = format!(
+            "invalid character U+{:04X} (at position {position})",
+            c as u32
+        );
         errors.push(FieldError::invalid(field, &name.into(), text));
     }
     errors
@@ -225,18 +267,44 @@ pub(crate) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
     }
     if string(new, "resourceVersion").is_empty() {
         let text = "must be specified for an update";
-        errors.push(FieldError::invalid("metadata.resourceVersion", &"".into(), text));
+        errors.push(FieldError::invalid(
+            "metadata.resourceVersion",
+            &"".into(),
+            text,
+        ));
     }
-    let generation = |m: &Map<String, Value>| m.get("generation").and_then(Value::as_i64).unwrap_or(0);
+    let generation =
+        |m: &Map<String, Value>| m.get("generation").and_then(Value::as_i64).unwrap_or(0);
     if generation(new) < generation(old) {
         let text = "must not be decremented";
-        errors.push(FieldError::invalid("metadata.generation", &generation(new).into(), text));
+        errors.push(FieldError::invalid(
+            "metadata.generation",
+            &generation(new).into(),
+            text,
+        ));
     }
-    for key in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
-        let empty = || if key == "deletionGracePeriodSeconds" || key.ends_with("Timestamp") { Value::Null } else { "".into() };
+    for key in [
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
+        let empty = || {
+            if key == "deletionGracePeriodSeconds" || key.ends_with("Timestamp") {
+                Value::Null
+            } else {
+                "".into()
+            }
+        };
         let get = |m: &Map<String, Value>| m.get(key).cloned().unwrap_or_else(empty);
         if !same(&get(new), &get(old)) {
-            errors.push(FieldError::invalid(format!("metadata.{key}"), &get(new), "field is immutable"));
+            errors.push(FieldError::invalid(
+                format!("metadata.{key}"),
+                &get(new),
+                "field is immutable",
+            ));
         }
     }
     errors.extend(validate_shared(new));

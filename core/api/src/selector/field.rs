@@ -132,7 +132,9 @@ fn unescape(text: &str) -> Result<String, String> {
                         "invalid field selector: invalid escape sequence: \\{c}"
                     ));
                 }
-                None => return Err("invalid field selector: invalid escape sequence: \\".to_owned()),
+                None => {
+                    return Err("invalid field selector: invalid escape sequence: \\".to_owned());
+                }
             },
             ',' | '=' => {
                 return Err(format!(
@@ -177,9 +179,18 @@ mod tests {
     #[test]
     fn bad_ones_answer_as_the_original() {
         for (text, want) in [
-            ("a in (b)", "invalid selector: 'a in (b)'; can't understand 'a in (b)'"),
-            ("a=b=c", "invalid field selector: unescaped character in value: 61"),
-            ("a=\\z", "invalid field selector: invalid escape sequence: \\z"),
+            (
+                "a in (b)",
+                "invalid selector: 'a in (b)'; can't understand 'a in (b)'",
+            ),
+            (
+                "a=b=c",
+                "invalid field selector: unescaped character in value: 61",
+            ),
+            (
+                "a=\\z",
+                "invalid field selector: invalid escape sequence: \\z",
+            ),
         ] {
             assert_eq!(FieldSelector::parse(text), Err(want.to_owned()), "{text}");
         }

@@ -219,8 +219,9 @@ impl Parser {
             match token {
                 Token::Identifier | Token::Not => {
                     let requirement = self.requirement();
-                    requirements
-                        .push(requirement.map_err(|e| format!("unable to parse requirement: {e}"))?);
+                    requirements.push(
+                        requirement.map_err(|e| format!("unable to parse requirement: {e}"))?,
+                    );
                 }
                 Token::End => return Ok(requirements),
                 _ => {
@@ -256,7 +257,10 @@ impl Parser {
         let reasons = names::qualified_name(&key);
         if !reasons.is_empty() {
             let quoted = model::go_quote(&key);
-            return Err(format!("<nil>: Invalid value: {quoted}: {}", reasons.join("; ")));
+            return Err(format!(
+                "<nil>: Invalid value: {quoted}: {}",
+                reasons.join("; ")
+            ));
         }
         if negated {
             return Requirement::new(key, Operator::DoesNotExist, BTreeSet::new());
@@ -396,15 +400,33 @@ mod tests {
     #[test]
     fn bad_ones_answer_as_the_original() {
         for (text, want) in [
-            ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
-            ("=x", "found '=', expected: !, identifier, or 'end of string'"),
-            ("app in x", "unable to parse requirement: found 'x' expected: '('"),
+            (
+                "a b",
+                "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
+            ),
+            (
+                "=x",
+                "found '=', expected: !, identifier, or 'end of string'",
+            ),
+            (
+                "app in x",
+                "unable to parse requirement: found 'x' expected: '('",
+            ),
             ("a=b=c", "found '=', expected: ',' or 'end of string'"),
-            ("app in (x", "unable to parse requirement: found '', expected: ',' or ')'"),
-            ("!", "unable to parse requirement: found '', expected: identifier"),
+            (
+                "app in (x",
+                "unable to parse requirement: found '', expected: ',' or ')'",
+            ),
+            (
+                "!",
+                "unable to parse requirement: found '', expected: identifier",
+            ),
             ("app=bad!,b", "found '!', expected: ',' or 'end of string'"),
             ("a,", "found '', expected: identifier after ','"),
-            ("a>x", "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer"),
+            (
+                "a>x",
+                "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer",
+            ),
         ] {
             assert_eq!(LabelSelector::parse(text), Err(want.to_owned()), "{text}");
         }

@@ -1,0 +1,335 @@
+//! The write side: one writer that applies requests in order to the newest state.
+//!
+//! An answer is computed before its events are durable; whoever drives the engine sends it only
+//! after they are. When making them durable fails, the engine's state is ahead of the disk and must
+//! be thrown away.
+
+mod body;
+mod create;
+mod delete;
+mod namespace;
+mod note;
+mod patch;
+mod pod;
+mod scale;
+mod update;
+
+pub use scale::scale_of;
+
+use crate::accept::PatchForm;
+use crate::answer;
+use crate::managed::Stamp;
+use crate::query::Query;
+use crate::route::Verb;
+use crate::state::State;
+use model::{ApiError, Cidr, Event, EventKind, Object, Resource, Timestamp, View};
+use registry::{Companions, Context, Strategy};
+use schema::{Kind, Registry};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Settings that requests depend on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// All kinds
+    pub registry: Registry,
+    /// `--service-cidr`: primary first
+    pub service_cidrs: Vec<Cidr>,
+    /// First and last NodePort
+    pub node_ports: (u16, u16),
+    /// Accept endpoint addresses in 127.0.0.0/8
+    pub loopback_endpoints: bool,
+}
+
+/// What a request may not take from its surroundings by itself.
+pub struct Env<'a> {
+    /// The time of the request
+    pub now: Timestamp,
+    /// Draws a random number
+    pub random: &'a dyn Fn() -> u64,
+    /// Settings of the server
+    pub settings: &'a Settings,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// Name
+    pub name: String,
+    /// Groups
+    pub groups: Vec<String>,
+}
+
+/// The body of a write.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// None, or an empty one
+    Empty,
+    /// JSON text from the network
+    Json(Vec<u8>),
+    /// A value from inside the process, trusted to have the right types
+    Value(Value),
+}
+
+/// One write.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Create, update, patch, delete or deletecollection
+    pub verb: Verb,
+    /// The kind behind the path
+    pub kind: Arc<Kind>,
+    /// Namespace of the path
+    pub namespace: String,
+    /// Name of the path
+    pub name: String,
+    /// Subresource of the path
+    pub subresource: String,
+    /// Parameters
+    pub query: Query,
+    /// Body
+    pub payload: Payload,
+    /// Form of the body, when it is a patch
+    pub patch: Option<PatchForm>,
+    /// Who asks
+    pub user: User,
+    /// Name of the client for managedFields, when the parameters give none
+    pub agent: String,
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// An object as it is stored now
+    Stored(Arc<Object>),
+    /// An object that is not stored, in the kind of the request, or a Status
+    Value(Value),
+    /// The objects of a deletecollection
+    Items(Vec<Arc<Object>>),
+}
+
+/// The answer to a write, and what it changed.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// HTTP status
+    pub code: u16,
+    /// Body
+    pub reply: Reply,
+    /// Texts of `Warning` headers
+    pub warnings: Vec<String>,
+    /// Changes in order, to be made durable before the answer is sent
+    pub events: Vec<Event>,
+}
+
+/// The newest state, with writes that are not durable yet.
+pub struct Engine {
+    state: State,
+    version: u64,
+}
+
+/// What most parts of a request need to know.
+pub(crate) struct Scope<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) env: &'a Env<'a>,
+    pub(crate) kind: &'a Kind,
+    pub(crate) stored: Arc<Kind>,
+    pub(crate) strategy: &'static dyn Strategy,
+    pub(crate) api_version: String,
+    pub(crate) dry_run: bool,
+}
+
+impl<'a> Scope<'a> {
+    fn new(request: &'a Request, env: &'a Env<'a>) -> Self {
+        let kind = &request.kind;
+        let stored = env.settings.registry.stored(kind.resource);
+        Self {
+            request,
+            env,
+            kind,
+            stored: stored.unwrap_or(kind).clone(),
+            strategy: registry::strategy(kind.resource),
+            api_version: kind.api_version(),
+            dry_run: false,
+        }
+    }
+
+    /// The resource as the path names it, which is what errors name.
+    pub(crate) fn resource(&self) -> Resource {
+        Resource::new(&self.kind.group, &self.kind.plural)
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.env.settings.registry
+    }
+
+    /// The stored object in the kind of the request.
+    pub(crate) fn shown(&self, object: &Object) -> Value {
+        let mut value = object.value();
+        self.registry().convert(&self.stored, self.kind, &mut value);
+        value
+    }
+
+    pub(crate) fn context<'b>(&'b self, view: &'b dyn View) -> Context<'b> {
+        let settings = self.env.settings;
+        Context {
+            now: self.env.now,
+            view,
+            random: self.env.random,
+            service_cidrs: &settings.service_cidrs,
+            node_ports: settings.node_ports,
+            loopback_endpoints: settings.loopback_endpoints,
+            dry_run: self.dry_run,
+            user: &self.request.user.name,
+            api_version: &self.api_version,
+        }
+    }
+
+    pub(crate) fn stamp<'b>(&'b self, manager: &'b str) -> Stamp<'b> {
+        Stamp {
+            manager: if manager.is_empty() {
+                &self.request.agent
+            } else {
+                manager
+            },
+            api_version: &self.api_version,
+            subresource: &self.request.subresource,
+            now: self.env.now,
+        }
+    }
+
+    pub(crate) fn invalid(&self, name: &str, errors: &[model::FieldError]) -> ApiError {
+        // Events of both groups are one internal kind, whose group is the core's.
+        let group = &self.stored.group;
+        ApiError::invalid(group, &self.stored.kind, name, errors)
+    }
+}
+
+impl Engine {
+    /// Starts from what was stored, as of `version`.
+    pub fn new(state: State, version: u64) -> Self {
+        Self { state, version }
+    }
+
+    /// The version of the newest write.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The newest state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Applies one write.
+    ///
+    /// # Errors
+    /// The refusal; nothing has changed then.
+    pub fn handle(&mut self, request: &Request, env: &Env<'_>) -> Result<Outcome, ApiError> {
+        let mut scope = Scope::new(request, env);
+        match (request.verb, request.subresource.as_str()) {
+            (Verb::Create, "") if request.kind.kind == "Binding" => self.bind(&mut scope),
+            (Verb::Create, "binding") => self.bind(&mut scope),
+            (Verb::Create, "eviction") => self.evict(&mut scope),
+            (Verb::Create, "") => self.create(&mut scope),
+            (Verb::Update | Verb::Patch, "scale") => self.scale(&mut scope),
+            (Verb::Update | Verb::Patch, "finalize") => self.finalize(&mut scope),
+            (Verb::Update, _) => self.update(&mut scope),
+            (Verb::Patch, _) => self.patch(&mut scope),
+            (Verb::Delete, "") => self.delete(&mut scope),
+            (Verb::DeleteCollection, "") => self.delete_collection(&mut scope),
+            _ => Err(answer::method_not_allowed()),
+        }
+    }
+
+    fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    /// Stores a new state of an object under the next version.
+    fn put(
+        &mut self,
+        resource: Resource,
+        mut value: Value,
+        old: Option<Arc<Object>>,
+    ) -> Result<Event, ApiError> {
+        let version = self.version + 1;
+        crate::meta::of_mut(&mut value)
+            .insert("resourceVersion".to_owned(), version.to_string().into());
+        let object = Object::from_value(resource, &value).map_err(answer::internal)?;
+        self.version = version;
+        let event = Event {
+            kind: if old.is_some() {
+                EventKind::Modified
+            } else {
+                EventKind::Added
+            },
+            object: Arc::new(object),
+            old,
+        };
+        self.state.apply(&event);
+        Ok(event)
+    }
+
+    /// Removes an object; its last state is `value`.
+    fn remove(&mut self, old: Arc<Object>, mut value: Value) -> Result<Event, ApiError> {
+        let version = self.next_version();
+        crate::meta::of_mut(&mut value)
+            .insert("resourceVersion".to_owned(), version.to_string().into());
+        let object = Object::from_value(old.resource, &value).map_err(answer::internal)?;
+        let event = Event {
+            kind: EventKind::Deleted,
+            object: Arc::new(object),
+            old: Some(old),
+        };
+        self.state.apply(&event);
+        Ok(event)
+    }
+
+    /// Writes what belongs to a main object.
+    fn companions(
+        &mut self,
+        scope: &Scope<'_>,
+        companions: Companions,
+    ) -> Result<Vec<Event>, ApiError> {
+        let mut events = Vec::new();
+        for key in companions.delete {
+            if let Some(old) = self.state.get(key.resource, &key.namespace, &key.name) {
+                let value = old.value();
+                events.push(self.remove(old, value)?);
+            }
+        }
+        for (resource, mut value) in companions.create {
+            let Some(kind) = scope.registry().stored(resource).cloned() else {
+                continue;
+            };
+            create::complete(&kind, &mut value, scope.env);
+            registry::strategy(resource).default(&mut value);
+            scope.registry().normalise(&kind, &mut value);
+            let (namespace, name) = (
+                crate::meta::text(&value, "namespace"),
+                crate::meta::text(&value, "name"),
+            );
+            let old = self.state.get(resource, namespace, name);
+            events.push(self.put(resource, value, old)?);
+        }
+        Ok(events)
+    }
+}
+
+impl View for Engine {
+    fn get(&self, resource: Resource, namespace: &str, name: &str) -> Option<Arc<Object>> {
+        self.state.get(resource, namespace, name)
+    }
+
+    fn list(&self, resource: Resource, namespace: Option<&str>) -> Vec<Arc<Object>> {
+        self.state.list(resource, namespace)
+    }
+
+    fn owned_by(&self, uid: &str) -> Vec<Arc<Object>> {
+        self.state.owned_by(uid)
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        self.state.resources()
+    }
+}

@@ -1,0 +1,361 @@
+//! PUT, and everything else that changes one object.
+
+use super::{Engine, Outcome, Reply, Scope, body};
+use crate::query::WriteOptions;
+use crate::{answer, managed, meta};
+use model::{ApiError, FieldError, Object, Resource, View};
+use registry::Subresource;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A proposed new state of an object.
+pub(super) struct Change {
+    /// In the kind of the request, decoded
+    pub(super) value: Value,
+    /// Warnings so far
+    pub(super) warnings: Vec<String>,
+    /// Whether the caller asked for this uid (PUT does, a patch does not)
+    pub(super) check_uid: bool,
+}
+
+/// Kinds whose update validation checks the whole metadata once more.
+fn validates_whole(resource: Resource) -> bool {
+    !matches!(
+        resource,
+        Resource::DEPLOYMENTS
+            | Resource::NAMESPACES
+            | Resource::NODES
+            | Resource::PODS
+            | Resource::INGRESS_CLASSES
+            | Resource::IP_ADDRESSES
+            | Resource::SERVICE_CIDRS
+            | Resource::LEASES
+            | Resource::STATEFUL_SETS
+            | Resource::REPLICA_SETS
+    )
+}
+
+impl Engine {
+    pub(super) fn update(&mut self, scope: &mut Scope<'_>) -> Result<Outcome, ApiError> {
+        let options = WriteOptions::parse(&scope.request.query, "UpdateOptions")?;
+        scope.dry_run = options.dry_run;
+        let (mut value, mut warnings) = body::decode(
+            scope,
+            scope.kind,
+            &scope.request.payload,
+            options.validation,
+        )?;
+        body::match_namespace(scope, &mut value)?;
+        body::match_name(scope, &value)?;
+        warnings.extend(body::dedup_owners(&mut value, false));
+        let change = Change {
+            value,
+            warnings,
+            check_uid: true,
+        };
+        let Some(old) = self.existing(scope) else {
+            return self.create_on_update(scope, change, &options);
+        };
+        self.change(scope, &old, change, &options)
+    }
+
+    pub(super) fn existing(&self, scope: &Scope<'_>) -> Option<Arc<Object>> {
+        let request = scope.request;
+        self.get(scope.kind.resource, &request.namespace, &request.name)
+    }
+
+    pub(super) fn expect(&self, scope: &Scope<'_>) -> Result<Arc<Object>, ApiError> {
+        let missing = || ApiError::not_found(scope.resource(), &scope.request.name);
+        self.existing(scope).ok_or_else(missing)
+    }
+
+    fn create_on_update(
+        &mut self,
+        scope: &Scope<'_>,
+        change: Change,
+        options: &WriteOptions,
+    ) -> Result<Outcome, ApiError> {
+        if !scope.strategy.allow_create_on_update() || !scope.request.subresource.is_empty() {
+            return Err(ApiError::not_found(scope.resource(), &scope.request.name));
+        }
+        let uid = meta::text(&change.value, "uid");
+        if !uid.is_empty() {
+            let text = format!(
+                "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            );
+            return Err(answer::conflict(
+                &scope.kind.plural,
+                &scope.kind.group,
+                &scope.request.name,
+                &text,
+            ));
+        }
+        self.create_taken(scope, (change.value, change.warnings), options)
+    }
+
+    /// Takes a proposed state through all checks and stores it.
+    pub(super) fn change(
+        &mut self,
+        scope: &Scope<'_>,
+        old: &Arc<Object>,
+        change: Change,
+        options: &WriteOptions,
+    ) -> Result<Outcome, ApiError> {
+        let Change {
+            value,
+            mut warnings,
+            check_uid,
+        } = change;
+        if check_uid {
+            check_uid_precondition(scope, &value, old)?;
+        }
+        let mut value = self.to_stored(scope, value);
+        let old_value = old.value();
+        scope.strategy.default(&mut value);
+        managed::on_update(scope, &mut value, &old_value, &options.field_manager);
+        check_version(scope, &mut value, old)?;
+        let kept = old_value["metadata"]["generation"].clone();
+        set_or_remove(&mut value, "generation", kept);
+        let companions = self.prepare_update(scope, &mut value, &old_value)?;
+        warnings.extend(body::dedup_owners(&mut value, true));
+        let context = scope.context(&*self);
+        warnings.extend(scope.strategy.warnings(&value, Some(&old_value), &context));
+        scope.registry().normalise(&scope.stored, &mut value);
+        managed::drop_if_unchanged(&mut value, &old_value);
+        if should_delete(scope, &value, &old_value) {
+            return self.delete_emptied(scope, old, value, warnings);
+        }
+        if value == old_value {
+            return Ok(Outcome {
+                code: 200,
+                reply: Reply::Stored(old.clone()),
+                warnings,
+                events: Vec::new(),
+            });
+        }
+        if scope.dry_run {
+            return Ok(self.unstored(scope, 200, value, warnings));
+        }
+        let mut events = self.companions(scope, companions)?;
+        events.push(self.put(scope.kind.resource, value, Some(old.clone()))?);
+        let stored = events[events.len() - 1].object.clone();
+        Ok(Outcome {
+            code: 200,
+            reply: Reply::Stored(stored),
+            warnings,
+            events,
+        })
+    }
+
+    fn prepare_update(
+        &self,
+        scope: &Scope<'_>,
+        value: &mut Value,
+        old: &Value,
+    ) -> Result<registry::Companions, ApiError> {
+        let context = scope.context(self);
+        let strategy = scope.strategy;
+        let sub = subresource(&scope.request.subresource);
+        match sub {
+            None => strategy.prepare_update(value, old, &context),
+            Some(sub) => strategy.prepare_subresource(sub, value, old, &context),
+        }
+        keep_metadata(value, old);
+        if sub.is_none() {
+            strategy.admit(value, Some(old), &context)?;
+        }
+        let name = meta::text(value, "name").to_owned();
+        let errors = self.validate_update(scope, value, old, sub);
+        if !errors.is_empty() {
+            return Err(scope.invalid(&name, &errors));
+        }
+        if sub.is_some() {
+            return Ok(registry::Companions::default());
+        }
+        strategy
+            .allocate(value, Some(old), &context)
+            .map_err(|errors| scope.invalid(&name, &errors))
+    }
+
+    /// Metadata is checked by the machinery and again by the kind, so that an error shows as often
+    /// as the original shows it.
+    fn validate_update(
+        &self,
+        scope: &Scope<'_>,
+        value: &Value,
+        old: &Value,
+        sub: Option<Subresource>,
+    ) -> Vec<FieldError> {
+        let context = scope.context(self);
+        let strategy = scope.strategy;
+        let namespaced = scope.kind.namespaced;
+        let mut errors = meta::validate(value, namespaced, &meta::names::path_segment);
+        errors.extend(meta::validate_update(value, old));
+        if scope.kind.resource != Resource::ENDPOINT_SLICES
+            && scope.kind.resource != Resource::EVENTS
+        {
+            errors.extend(meta::validate_update(value, old));
+        }
+        match sub {
+            None => {
+                if validates_whole(scope.kind.resource) {
+                    let rule = |name: &str, prefix: bool| strategy.validate_name(name, prefix);
+                    errors.extend(meta::validate(value, namespaced, &rule));
+                }
+                errors.extend(strategy.validate_update(value, old, &context));
+            }
+            Some(sub) => errors.extend(strategy.validate_subresource(sub, value, old, &context)),
+        }
+        errors
+    }
+
+    /// The last finalizer of an object in deletion is gone: so is the object.
+    fn delete_emptied(
+        &mut self,
+        scope: &Scope<'_>,
+        old: &Arc<Object>,
+        value: Value,
+        warnings: Vec<String>,
+    ) -> Result<Outcome, ApiError> {
+        let mut shown = value.clone();
+        scope
+            .registry()
+            .convert(&scope.stored, scope.kind, &mut shown);
+        let events = if scope.dry_run {
+            Vec::new()
+        } else {
+            // Watchers see the last stored state go, as they do in the original.
+            let last = old.value();
+            self.remove_with_companions(scope, old.clone(), last)?
+        };
+        Ok(Outcome {
+            code: 200,
+            reply: Reply::Value(shown),
+            warnings,
+            events,
+        })
+    }
+}
+
+/// Subresources that have rules of their own.
+fn subresource(name: &str) -> Option<Subresource> {
+    Some(match name {
+        "" => return None,
+        "status" => Subresource::Status,
+        "scale" => return None,
+        "binding" => Subresource::Other("binding"),
+        "ephemeralcontainers" => Subresource::Other("ephemeralcontainers"),
+        "resize" => Subresource::Other("resize"),
+        "finalize" => Subresource::Other("finalize"),
+        _ => Subresource::Other("other"),
+    })
+}
+
+pub(super) fn set_or_remove(value: &mut Value, key: &str, new: Value) {
+    let map = meta::of_mut(value);
+    if new.is_null() {
+        map.remove(key);
+    } else {
+        map.insert(key.to_owned(), new);
+    }
+}
+
+/// What an update cannot change is taken from the stored object (`BeforeUpdate`).
+fn keep_metadata(value: &mut Value, old: &Value) {
+    let was = meta::of(old).clone();
+    let map = meta::of_mut(value);
+    if map
+        .get("uid")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+        && let Some(uid) = was.get("uid")
+    {
+        map.insert("uid".to_owned(), uid.clone());
+    }
+    for key in ["creationTimestamp", "deletionTimestamp"] {
+        if let Some(time) = was.get(key) {
+            map.insert(key.to_owned(), time.clone());
+        }
+    }
+    if let (Some(grace), None) = (
+        was.get("deletionGracePeriodSeconds"),
+        map.get("deletionGracePeriodSeconds"),
+    ) {
+        map.insert("deletionGracePeriodSeconds".to_owned(), grace.clone());
+    }
+}
+
+fn check_uid_precondition(scope: &Scope<'_>, value: &Value, old: &Object) -> Result<(), ApiError> {
+    let wanted = meta::text(value, "uid");
+    if wanted.is_empty() || wanted == &*old.meta.uid {
+        return Ok(());
+    }
+    let text = format!(
+        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {}",
+        storage_key(old),
+        old.meta.uid
+    );
+    Err(answer::conflict(
+        &scope.kind.plural,
+        &scope.kind.group,
+        &scope.request.name,
+        &text,
+    ))
+}
+
+/// The key under which the original stores an object; error texts show it.
+fn storage_key(object: &Object) -> String {
+    let prefix = match object.resource {
+        Resource::SERVICES => "services/specs",
+        Resource::ENDPOINTS => "services/endpoints",
+        Resource::INGRESSES => "ingress",
+        Resource::NODES => "minions",
+        other => other.plural(),
+    };
+    let place = crate::state::place(&object.meta.namespace, &object.meta.name);
+    format!("/registry/{prefix}/{place}")
+}
+
+/// Optimistic locking; an update without a version takes the stored one where the kind allows it.
+fn check_version(scope: &Scope<'_>, value: &mut Value, old: &Object) -> Result<(), ApiError> {
+    let name = &scope.request.name;
+    let text = meta::text(value, "resourceVersion");
+    let wanted = crate::query::parse_version(text).map_err(answer::plain_500)?;
+    if wanted == 0 {
+        if !scope.strategy.allow_unconditional_update() {
+            let error = FieldError::invalid(
+                "metadata.resourceVersion",
+                &0.into(),
+                "must be specified for an update",
+            );
+            return Err(ApiError::invalid(
+                &scope.kind.group,
+                &scope.kind.plural,
+                name,
+                &[error],
+            ));
+        }
+    } else if wanted != old.meta.resource_version {
+        return Err(answer::stale(scope.resource(), name));
+    }
+    let version = old.meta.resource_version.to_string();
+    meta::of_mut(value).insert("resourceVersion".to_owned(), version.into());
+    Ok(())
+}
+
+fn should_delete(scope: &Scope<'_>, value: &Value, old: &Value) -> bool {
+    let (new, was) = (meta::of(value), meta::of(old));
+    let grace = was
+        .get("deletionGracePeriodSeconds")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
+    let namespace_done = || {
+        let finalizers = value["spec"]["finalizers"].as_array();
+        scope.kind.resource != Resource::NAMESPACES || finalizers.is_none_or(Vec::is_empty)
+    };
+    meta::list(new, "finalizers").is_empty()
+        && was.contains_key("deletionTimestamp")
+        && grace == 0
+        && namespace_done()
+}

@@ -1,0 +1,196 @@
+//! What a URL means: which kind, namespace, object and subresource, or another of the server's paths.
+
+use crate::answer;
+use model::ApiError;
+use schema::{Kind, Registry};
+use std::sync::Arc;
+
+/// A path below `/api` or `/apis` that names objects.
+#[derive(Clone, Debug)]
+pub struct ResourcePath {
+    /// The kind behind the plural
+    pub kind: Arc<Kind>,
+    /// Namespace; empty for cluster-scoped objects and for lists of all namespaces
+    pub namespace: String,
+    /// Name; empty for collections
+    pub name: String,
+    /// `status`, `log`…; empty for the object itself
+    pub subresource: String,
+    /// Whether the old form `/api/v1/watch/…` was used
+    pub watch: bool,
+}
+
+/// What the path of a request names.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// Objects
+    Resource(ResourcePath),
+    /// Anything else: discovery, OpenAPI, health, version
+    Other,
+    /// Below a known group and version, but nothing there
+    Nothing,
+}
+
+impl Route {
+    /// Parses a percent-decoded path split at `/`.
+    pub fn parse(registry: &Registry, segments: &[String]) -> Self {
+        let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let (group, version, rest) = match parts.as_slice() {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return Self::Other,
+        };
+        let rest: Vec<&str> = match rest {
+            [head @ .., ""] => head.to_vec(),
+            all => all.to_vec(),
+        };
+        if rest.is_empty() || !is_known(registry, group, version) {
+            return Self::Other;
+        }
+        let found = resource(registry, group, version, &rest);
+        found.map_or(Self::Nothing, Self::Resource)
+    }
+}
+
+fn is_known(registry: &Registry, group: &str, version: &str) -> bool {
+    registry
+        .kinds()
+        .any(|kind| kind.group == group && kind.version == version)
+}
+
+fn resource(
+    registry: &Registry,
+    group: &str,
+    version: &str,
+    rest: &[&str],
+) -> Option<ResourcePath> {
+    let (watch, rest) = match rest {
+        ["watch", rest @ ..] => (true, rest),
+        _ => (false, rest),
+    };
+    let lookup = |plural: &str| registry.by_resource(group, version, plural).cloned();
+    let path = |kind, namespace: &str, name: &str, subresource: &str| {
+        Some(ResourcePath {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            subresource: subresource.to_owned(),
+            watch,
+        })
+    };
+    if let ["namespaces", namespace, plural, rest @ ..] = rest
+        && let Some(kind) = lookup(plural).filter(|kind| kind.namespaced)
+    {
+        return match rest {
+            [] => path(kind, namespace, "", ""),
+            [name] => path(kind, namespace, name, ""),
+            [name, sub] if kind.subresource(sub).is_some() => path(kind, namespace, name, sub),
+            _ => None,
+        };
+    }
+    let (plural, rest) = rest.split_first()?;
+    let kind = lookup(plural)?;
+    match rest {
+        [] => path(kind, "", "", ""),
+        [name] if !kind.namespaced => path(kind, "", name, ""),
+        [name, sub] if !kind.namespaced && kind.subresource(sub).is_some() => {
+            path(kind, "", name, sub)
+        }
+        _ => None,
+    }
+}
+
+/// What a request does to the objects that its path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// GET of one object
+    Get,
+    /// GET of a collection
+    List,
+    /// GET with `watch`
+    Watch,
+    /// POST
+    Create,
+    /// PUT
+    Update,
+    /// PATCH
+    Patch,
+    /// DELETE of one object
+    Delete,
+    /// DELETE of a collection
+    DeleteCollection,
+    /// GET, POST of a stream: `log`, `exec`, `attach`, `portforward`, `proxy`
+    Connect,
+}
+
+impl Verb {
+    /// The verb as discovery and access control spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get | Self::Connect => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+        }
+    }
+
+    /// The verb of a method on a path; `watch` says that the query asks for a watch.
+    ///
+    /// # Errors
+    /// 405 when the kind does not have the verb there.
+    pub fn of(method: &str, path: &ResourcePath, watch: bool) -> Result<Self, ApiError> {
+        let verb = match (method, path.name.is_empty()) {
+            ("GET", false) if path.watch => Self::Watch,
+            ("GET", false) => Self::Get,
+            ("GET", true) if path.watch || watch => Self::Watch,
+            ("GET", true) => Self::List,
+            ("POST", true) => Self::Create,
+            ("POST", false) if !path.subresource.is_empty() => Self::Create,
+            ("PUT", false) => Self::Update,
+            ("PATCH", false) => Self::Patch,
+            ("DELETE", false) => Self::Delete,
+            ("DELETE", true) => Self::DeleteCollection,
+            _ => return Err(answer::method_not_allowed()),
+        };
+        path.check(verb, method)
+    }
+}
+
+impl ResourcePath {
+    fn check(&self, verb: Verb, method: &str) -> Result<Verb, ApiError> {
+        let refused = Err(answer::method_not_allowed());
+        if !self.subresource.is_empty() {
+            if matches!(
+                self.subresource.as_str(),
+                "log" | "exec" | "attach" | "portforward" | "proxy"
+            ) {
+                let readable = self.subresource == "log";
+                return if method == "GET" || (method == "POST" && !readable) {
+                    Ok(Verb::Connect)
+                } else {
+                    refused
+                };
+            }
+            let known = self.kind.subresource(&self.subresource);
+            let has = |name: &str| known.is_some_and(|sub| sub.verbs.iter().any(|v| v == name));
+            return if has(verb.as_str()) {
+                Ok(verb)
+            } else {
+                refused
+            };
+        }
+        let whole = self.kind.namespaced && self.namespace.is_empty();
+        if whole && !matches!(verb, Verb::List | Verb::Watch) {
+            return refused;
+        }
+        if self.kind.has_verb(verb.as_str()) {
+            Ok(verb)
+        } else {
+            refused
+        }
+    }
+}
