@@ -58,8 +58,9 @@ fn clauses(header: &str) -> Vec<Clause<'_>> {
         .map(|clause| {
             let mut parts = clause.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
-            let pair = |part: &'a str| part.split_once('=').unwrap_or((part, ""));
-            let params: Vec<_> = parts.map(pair).collect();
+            let params: Vec<_> = parts
+                .map(|part| part.split_once('=').unwrap_or((part, "")))
+                .collect();
             let quality = params.iter().find(|(key, _)| *key == "q");
             let quality = quality.and_then(|(_, q)| q.parse().ok()).unwrap_or(1.0);
             Clause {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Writes a value as a YAML document.
-pub fn write(value: &Value) -> String {
+pub(crate) fn write(value: &Value) -> String {
     let mut out = String::new();
     node(&mut out, value, 0, Place::Top);
     out

@@ -96,11 +96,7 @@ impl Engine {
         {
             return Err(answer::already_exists(scope.resource(), &name));
         }
-        warnings.extend(
-            scope
-                .strategy
-                .warnings(&value, None, &scope.context(&*self)),
-        );
+        warnings.extend(scope.strategy.warnings(&value, None, &scope.context(self)));
         scope.registry().normalise(&scope.stored, &mut value);
         if scope.dry_run {
             return Ok(self.unstored(scope, 201, value, warnings));
@@ -166,22 +162,21 @@ impl Engine {
     ) -> Result<registry::Companions, ApiError> {
         let context = scope.context(self);
         let strategy = scope.strategy;
-        strategy.prepare_create(value, &context);
         strategy.admit(value, None, &context)?;
+        let companions = strategy.allocate(value, None, &context)?;
+        strategy.prepare_create(value, &context);
         let name = meta::text(value, "name").to_owned();
         let rule = |name: &str, prefix: bool| strategy.validate_name(name, prefix);
         let mut errors = meta::validate(value, scope.kind.namespaced, &rule);
         errors.extend(strategy.validate(value, &context));
-        if !errors.is_empty() {
-            return Err(scope.invalid(&name, &errors));
+        if errors.is_empty() {
+            errors = meta::validate(value, scope.kind.namespaced, &meta::names::path_segment);
         }
-        let errors = meta::validate(value, scope.kind.namespaced, &meta::names::path_segment);
-        if !errors.is_empty() {
-            return Err(scope.invalid(&name, &errors));
+        if errors.is_empty() {
+            Ok(companions)
+        } else {
+            Err(scope.invalid(&name, &errors))
         }
-        strategy
-            .allocate(value, None, &context)
-            .map_err(|errors| scope.invalid(&name, &errors))
     }
 }
 

@@ -144,7 +144,7 @@ impl Engine {
         value: Value,
     ) -> Result<Vec<Event>, ApiError> {
         let strategy = registry::strategy(old.resource);
-        let released = strategy.release(&value, &scope.context(&*self));
+        let released = strategy.release(&value, &scope.context(self));
         let mut events = self.companions(scope, released)?;
         events.push(self.remove(old, value)?);
         Ok(events)

@@ -23,7 +23,7 @@ use crate::query::Query;
 use crate::route::Verb;
 use crate::state::State;
 use model::{ApiError, Cidr, Event, EventKind, Object, Resource, Timestamp, View};
-use registry::{Companions, Context, Strategy};
+use registry::{Companions, Context, Indexes, Strategy};
 use schema::{Kind, Registry};
 use serde_json::Value;
 use std::sync::Arc;
@@ -123,6 +123,7 @@ pub struct Outcome {
 /// The newest state, with writes that are not durable yet.
 pub struct Engine {
     state: State,
+    indexes: Indexes,
     version: u64,
 }
 
@@ -168,11 +169,12 @@ impl<'a> Scope<'a> {
         value
     }
 
-    pub(crate) fn context<'b>(&'b self, view: &'b dyn View) -> Context<'b> {
+    pub(crate) fn context<'b>(&'b self, engine: &'b Engine) -> Context<'b> {
         let settings = self.env.settings;
         Context {
             now: self.env.now,
-            view,
+            view: engine,
+            indexes: &engine.indexes,
             random: self.env.random,
             service_cidrs: &settings.service_cidrs,
             node_ports: settings.node_ports,
@@ -206,7 +208,12 @@ impl<'a> Scope<'a> {
 impl Engine {
     /// Starts from what was stored, as of `version`.
     pub fn new(state: State, version: u64) -> Self {
-        Self { state, version }
+        let indexes = Indexes::new(state.all().map(AsRef::as_ref));
+        Self {
+            state,
+            indexes,
+            version,
+        }
     }
 
     /// The version of the newest write.
@@ -240,6 +247,12 @@ impl Engine {
         }
     }
 
+    fn apply(&mut self, event: &Event) {
+        let new = (event.kind != EventKind::Deleted).then_some(&*event.object);
+        self.indexes.apply(event.old.as_deref(), new);
+        self.state.apply(event);
+    }
+
     fn next_version(&mut self) -> u64 {
         self.version += 1;
         self.version
@@ -266,7 +279,7 @@ impl Engine {
             object: Arc::new(object),
             old,
         };
-        self.state.apply(&event);
+        self.apply(&event);
         Ok(event)
     }
 
@@ -281,7 +294,7 @@ impl Engine {
             object: Arc::new(object),
             old: Some(old),
         };
-        self.state.apply(&event);
+        self.apply(&event);
         Ok(event)
     }
 

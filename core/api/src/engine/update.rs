@@ -110,7 +110,8 @@ impl Engine {
             check_uid_precondition(scope, &value, old)?;
         }
         let mut value = self.to_stored(scope, value);
-        let old_value = old.value();
+        let mut old_value = old.value();
+        scope.strategy.default(&mut old_value);
         scope.strategy.default(&mut value);
         managed::on_update(scope, &mut value, &old_value, &options.field_manager);
         check_version(scope, &mut value, old)?;
@@ -118,8 +119,13 @@ impl Engine {
         set_or_remove(&mut value, "generation", kept);
         let companions = self.prepare_update(scope, &mut value, &old_value)?;
         warnings.extend(body::dedup_owners(&mut value, true));
-        let context = scope.context(&*self);
-        warnings.extend(scope.strategy.warnings(&value, Some(&old_value), &context));
+        let context = scope.context(self);
+        warnings.extend(match subresource(&scope.request.subresource) {
+            None => scope.strategy.warnings(&value, Some(&old_value), &context),
+            Some(sub) => scope
+                .strategy
+                .subresource_warnings(sub, &value, &old_value, &context),
+        });
         scope.registry().normalise(&scope.stored, &mut value);
         managed::drop_if_unchanged(&mut value, &old_value);
         if should_delete(scope, &value, &old_value) {
@@ -156,25 +162,25 @@ impl Engine {
         let context = scope.context(self);
         let strategy = scope.strategy;
         let sub = subresource(&scope.request.subresource);
-        match sub {
-            None => strategy.prepare_update(value, old, &context),
-            Some(sub) => strategy.prepare_subresource(sub, value, old, &context),
-        }
+        let companions = match sub {
+            None => {
+                strategy.admit(value, Some(old), &context)?;
+                let companions = strategy.allocate(value, Some(old), &context)?;
+                strategy.prepare_update(value, old, &context);
+                companions
+            }
+            Some(sub) => {
+                strategy.prepare_subresource(sub, value, old, &context);
+                registry::Companions::default()
+            }
+        };
         keep_metadata(value, old);
-        if sub.is_none() {
-            strategy.admit(value, Some(old), &context)?;
-        }
-        let name = meta::text(value, "name").to_owned();
         let errors = self.validate_update(scope, value, old, sub);
-        if !errors.is_empty() {
-            return Err(scope.invalid(&name, &errors));
+        if errors.is_empty() {
+            Ok(companions)
+        } else {
+            Err(scope.invalid(meta::text(value, "name"), &errors))
         }
-        if sub.is_some() {
-            return Ok(registry::Companions::default());
-        }
-        strategy
-            .allocate(value, Some(old), &context)
-            .map_err(|errors| scope.invalid(&name, &errors))
     }
 
     /// Metadata is checked by the machinery and again by the kind, so that an error shows as often
