@@ -3,6 +3,7 @@
 
 mod check;
 mod recorded;
+mod schema;
 mod tools;
 
 use anyhow::{Result, bail};
@@ -13,7 +14,8 @@ cargo xtask test               install what the tests need, then run all of them
 cargo xtask tools              install only what the tests need (kubectl, helm)
 cargo xtask check              rustfmt, clippy, documentation
 cargo xtask recorded DIR       compare a running build with recorded answers of the real systems
-cargo xtask schema --from DIR  write core/schema's data from the sources of k8s.io/api";
+cargo xtask schema --from DIR  write core/schema's data from the sources of k8s.io/api
+                               (and of k8s.io/apimachinery beside it, or in --machinery DIR)";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +25,10 @@ fn main() -> Result<()> {
         ["tools"] => tools::install().map(|dir| println!("tools are in {}", dir.display())),
         ["check"] => check::style(),
         ["recorded", dir, rest @ ..] => recorded::run(Path::new(dir), rest),
+        ["schema", "--from", dir] => schema::run(Path::new(dir), None),
+        ["schema", "--from", dir, "--machinery", other] => {
+            schema::run(Path::new(dir), Some(Path::new(other)))
+        }
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

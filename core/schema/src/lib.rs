@@ -8,13 +8,22 @@
 //! **Does not** know what values mean: defaults, validation and allocation are `registry`'s.
 #![forbid(unsafe_code)]
 
+mod convert;
+mod decode;
 mod discovery;
+mod gotime;
 pub mod json;
 mod kind;
+mod leaf;
+mod load;
+mod merge;
+mod normal;
 mod openapi;
 mod outcome;
 pub mod quantity;
 mod registry;
+mod restore;
+mod types;
 
 pub use kind::{GroupVersionKind, Kind, Subresource};
 pub use outcome::{DecodeError, Decoded, PatchError, TypeMeta};

@@ -1,0 +1,140 @@
+//! The form that an object has after Go decoded it into its struct and encoded it again.
+
+use crate::leaf;
+use crate::types::{Field, Shape, StructId, TypeId, Types};
+use serde_json::{Map, Value};
+
+/// Brings `value` into normal form as the struct; what is no object becomes an empty one.
+pub(crate) fn structure(types: &Types, id: StructId, value: &mut Value) {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    let Value::Object(object) = value else { return };
+    let structure = types.structure(id);
+    object.retain(|key, _| structure.field(key).is_some());
+    for field in &structure.fields {
+        match object.get_mut(&field.name) {
+            Some(value) => {
+                typed(types, field.ty, value);
+                if leaves_out(types, field, value) {
+                    object.remove(&field.name);
+                }
+            }
+            None => {
+                if let Some(zero) = zero_field(types, field) {
+                    object.insert(field.name.clone(), zero);
+                }
+            }
+        }
+    }
+}
+
+/// Brings a value of a type into normal form; `null` becomes the type's zero value.
+fn typed(types: &Types, ty: TypeId, value: &mut Value) {
+    match types.shape(ty) {
+        Shape::Any | Shape::Raw | Shape::Fields => {}
+        Shape::Pointer(inner) => {
+            if !value.is_null() {
+                typed(types, inner, value);
+            }
+        }
+        Shape::Struct(id) => structure(types, id, value),
+        Shape::List(element) => match value {
+            Value::Array(list) => list.iter_mut().for_each(|item| typed(types, element, item)),
+            _ => *value = Value::Null,
+        },
+        Shape::Map(element) => match value {
+            Value::Object(map) => map
+                .values_mut()
+                .for_each(|item| typed(types, element, item)),
+            _ => *value = Value::Null,
+        },
+        shape => plain(shape, value),
+    }
+}
+
+fn plain(shape: Shape, value: &mut Value) {
+    if let (Shape::Int(_), Some(number)) = (shape, whole_float(value)) {
+        *value = number.into();
+    }
+    let fits = match shape {
+        Shape::Bool => value.is_boolean(),
+        Shape::Int(_) => value.is_i64(),
+        Shape::Float => value.is_number(),
+        Shape::String | Shape::Bytes => value.is_string(),
+        _ => {
+            let canonical = leaf::canonical(shape, value);
+            let canonical = canonical.unwrap_or_else(|_| leaf::zero(shape));
+            // Most values are canonical as they are; keep their allocation.
+            if canonical != *value {
+                *value = canonical;
+            }
+            true
+        }
+    };
+    if !fits {
+        *value = zero_plain(shape);
+    }
+}
+
+/// A whole number that is written with a fraction, as `3.0`.
+fn whole_float(value: &Value) -> Option<i64> {
+    let number = value.as_f64().filter(|_| value.is_f64())?;
+    // Larger ones are no exact whole numbers.
+    let whole = number.fract() == 0.0 && number.abs() < 9e15;
+    whole.then_some(number as i64)
+}
+
+fn zero_plain(shape: Shape) -> Value {
+    match shape {
+        Shape::Bool => false.into(),
+        Shape::Int(_) | Shape::Float => 0.into(),
+        Shape::String | Shape::Bytes => "".into(),
+        other => leaf::zero(other),
+    }
+}
+
+/// Whether Go leaves out the field that has this normal value.
+fn leaves_out(types: &Types, field: &Field, value: &Value) -> bool {
+    match types.shape(field.ty) {
+        Shape::Pointer(_) | Shape::Any => field.omitempty && value.is_null(),
+        Shape::Struct(_) => field.omitzero && value.as_object().is_some_and(Map::is_empty),
+        Shape::Time | Shape::MicroTime => field.omitzero && value.is_null(),
+        Shape::Quantity | Shape::IntOrString | Shape::Raw | Shape::Fields => false,
+        _ => field.omitempty && is_empty(value),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(bit) => !bit,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
+/// What Go writes for a field that was not set; `None` when it writes nothing.
+fn zero_field(types: &Types, field: &Field) -> Option<Value> {
+    let shape = types.shape(field.ty);
+    let zero = match shape {
+        Shape::Struct(id) if !field.omitzero => {
+            let mut zero = Value::Null;
+            structure(types, id, &mut zero);
+            return Some(zero);
+        }
+        Shape::Struct(_) => return None,
+        Shape::Quantity | Shape::IntOrString | Shape::Raw | Shape::Fields => leaf::zero(shape),
+        Shape::Time | Shape::MicroTime if field.omitzero => return None,
+        Shape::Time | Shape::MicroTime => Value::Null,
+        _ if field.omitempty => return None,
+        Shape::Pointer(_) | Shape::List(_) | Shape::Map(_) | Shape::Any => Value::Null,
+        _ => zero_plain(shape),
+    };
+    Some(zero)
+}
+
+#[cfg(test)]
+mod tests;
