@@ -62,6 +62,33 @@ impl Resource {
         }
     }
 
+    /// The resource of a built-in kind, and whether its objects live in namespaces.
+    pub fn of_kind(api_version: &str, kind: &str) -> Option<(Self, bool)> {
+        let found = match (api_version, kind) {
+            ("v1", "Namespace") => (Self::NAMESPACES, false),
+            ("v1", "Node") => (Self::NODES, false),
+            ("v1", "Service") => (Self::SERVICES, true),
+            ("v1", "Endpoints") => (Self::ENDPOINTS, true),
+            ("v1", "Pod") => (Self::PODS, true),
+            ("v1", "Secret") => (Self::SECRETS, true),
+            ("v1", "ConfigMap") => (Self::CONFIG_MAPS, true),
+            ("v1", "ServiceAccount") => (Self::SERVICE_ACCOUNTS, true),
+            ("v1" | "events.k8s.io/v1", "Event") => (Self::EVENTS, true),
+            ("discovery.k8s.io/v1", "EndpointSlice") => (Self::ENDPOINT_SLICES, true),
+            ("networking.k8s.io/v1", "Ingress") => (Self::INGRESSES, true),
+            ("networking.k8s.io/v1", "IngressClass") => (Self::INGRESS_CLASSES, false),
+            ("networking.k8s.io/v1", "ServiceCIDR") => (Self::SERVICE_CIDRS, false),
+            ("networking.k8s.io/v1", "IPAddress") => (Self::IP_ADDRESSES, false),
+            ("coordination.k8s.io/v1", "Lease") => (Self::LEASES, true),
+            ("apps/v1", "Deployment") => (Self::DEPLOYMENTS, true),
+            ("apps/v1", "ReplicaSet") => (Self::REPLICA_SETS, true),
+            ("apps/v1", "StatefulSet") => (Self::STATEFUL_SETS, true),
+            ("apps/v1", "ControllerRevision") => (Self::CONTROLLER_REVISIONS, true),
+            _ => return None,
+        };
+        Some(found)
+    }
+
     fn intern(name: &str) -> Self {
         let mut known = INTERNED
             .lock()

@@ -14,6 +14,11 @@ pub trait View {
     fn owned_by(&self, uid: &str) -> Vec<Arc<Object>>;
     /// Resources that exist (built in and custom), so that collectors can visit all of them.
     fn resources(&self) -> Vec<Resource>;
+    /// The resource of a kind as owner references name it, and whether its objects live in
+    /// namespaces; `None` when there is no such kind. The default knows the built-in kinds.
+    fn resource_of(&self, api_version: &str, kind: &str) -> Option<(Resource, bool)> {
+        Resource::of_kind(api_version, kind)
+    }
 }
 
 /// An Event (events.k8s.io) that a controller wants to be recorded about an object.
@@ -55,7 +60,7 @@ pub enum Write {
         /// Whole object
         object: Value,
     },
-    /// PUT of a subresource, `status` in most cases.
+    /// PUT of a subresource, `status` in most cases; `binding` of a Pod is a POST.
     UpdateSubresource {
         /// Resource
         resource: Resource,
