@@ -14,9 +14,10 @@ pub(crate) struct Selector {
     match_expressions: Vec<Requirement>,
 }
 
+/// One of `matchExpressions`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-struct Requirement {
+pub(crate) struct Requirement {
     #[serde(deserialize_with = "nullable")]
     key: String,
     #[serde(deserialize_with = "nullable")]
@@ -40,13 +41,24 @@ impl Selector {
 }
 
 impl Requirement {
-    fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
+    /// Whether labels satisfy this one requirement.
+    pub(crate) fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = labels.get(&self.key);
         match self.operator.as_str() {
             "In" => value.is_some_and(|value| self.values.contains(value)),
             "NotIn" => value.is_none_or(|value| !self.values.contains(value)),
             "Exists" => value.is_some(),
             "DoesNotExist" => value.is_none(),
+            // Of nodes only.
+            "Gt" | "Lt" => {
+                let number = |text: &String| text.parse::<i64>().ok();
+                let (have, than) = (value.and_then(number), self.values.first().and_then(number));
+                match (have, than) {
+                    (Some(have), Some(than)) if self.operator == "Gt" => have > than,
+                    (Some(have), Some(than)) => have < than,
+                    _ => false,
+                }
+            }
             _ => false,
         }
     }

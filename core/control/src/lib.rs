@@ -16,18 +16,23 @@
 //! **Does not** do I/O, read a clock, draw random numbers or log.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod endpoints;
 mod fields;
+mod garbage;
 mod hash;
 mod labels;
+mod load_balancers;
 mod memory;
+mod namespaces;
 mod owners;
 mod pods;
+mod schedule;
 mod workloads;
 
 pub use memory::Memory;
 
-use model::{ApiError, Cidr, Event, ObjectKey, Timestamp, View, Write};
+use model::{ApiError, Cidr, Event, ObjectKey, Resource, Timestamp, View, Write};
 use std::time::Duration;
 
 /// What a controller works on: the object that its keys name.
@@ -67,6 +72,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// In a namespace that is going away nothing can be made, so that it is not tried either.
+    fn unless_ending(mut self, context: &Context<'_>, key: &Key) -> Self {
+        let namespace = context.view.get(Resource::NAMESPACES, "", &key.namespace);
+        if namespace.is_some_and(|namespace| namespace.meta.is_deleting()) {
+            self.writes
+                .retain(|write| !matches!(write, Write::Create { .. } | Write::Note(_)));
+        }
+        self
+    }
+
     fn of(writes: impl IntoIterator<Item = Write>) -> Self {
         Self {
             writes: writes.into_iter().collect(),
@@ -96,13 +111,25 @@ fn silent(_: &Context<'_>, _: &Key, _: &Write, _: &ApiError) -> Outcome {
 
 /// All controllers that these settings ask for.
 pub fn controllers(settings: &Settings) -> Vec<Controller> {
-    let _ = settings;
-    vec![
+    let mut all = vec![
         endpoints::slices::CONTROLLER,
         endpoints::legacy::CONTROLLER,
         endpoints::mirror::CONTROLLER,
         workloads::deployment::CONTROLLER,
         workloads::replica_set::CONTROLLER,
         workloads::stateful_set::CONTROLLER,
-    ]
+        garbage::CONTROLLER,
+        namespaces::LIFECYCLE,
+        namespaces::SERVICE_ACCOUNT,
+        namespaces::ROOT_CA_PUBLISHER,
+        addresses::SERVICE_CIDRS,
+        addresses::IP_ADDRESSES,
+    ];
+    if settings.node.is_some() {
+        all.push(schedule::CONTROLLER);
+    }
+    if settings.load_balancer_pool.is_some() {
+        all.push(load_balancers::CONTROLLER);
+    }
+    all
 }

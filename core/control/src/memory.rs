@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// State that cannot be read off the objects. Losing it costs no correctness, as after a restart:
-/// only `endpoints.kubernetes.io/last-change-trigger-time` depends on it.
+/// only
+/// `endpoints.kubernetes.io/last-change-trigger-time` and the number of equal events depend on it.
 #[derive(Debug, Default)]
 pub struct Memory {
     triggers: Mutex<BTreeMap<(&'static str, Key), Triggers>>,
+    told: Mutex<BTreeMap<(&'static str, Key), String>>,
 }
 
 /// Times of changes that a Service's endpoints already account for.
@@ -46,9 +48,19 @@ impl Memory {
         earliest
     }
 
+    /// Whether `message` is not what `controller` last told about an object.
+    pub(crate) fn is_news(&self, controller: &'static str, key: &Key, message: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = told.insert((controller, key.clone()), message.to_owned());
+        last.as_deref() != Some(message)
+    }
+
     /// Forgets a Service that is gone.
     pub(crate) fn forget(&self, controller: &'static str, key: &Key) {
-        self.lock().remove(&(controller, key.clone()));
+        let key = (controller, key.clone());
+        self.lock().remove(&key);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.remove(&key);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Key), Triggers>> {

@@ -24,7 +24,7 @@ const MAX_PER_SUBSET: usize = 1000;
 pub(crate) const CONTROLLER: Controller = Controller {
     name: NAME,
     keys,
-    reconcile,
+    reconcile: |context, key| reconcile(context, key).unless_ending(context, key),
     refused: crate::silent,
 };
 

@@ -21,7 +21,7 @@ const MANAGER: &str = "endpointslice-controller.k8s.io";
 pub(crate) const CONTROLLER: Controller = Controller {
     name: NAME,
     keys,
-    reconcile,
+    reconcile: |context, key| reconcile(context, key).unless_ending(context, key),
     refused: crate::silent,
 };
 

@@ -5,6 +5,7 @@ pub(crate) mod replica_set;
 pub(crate) mod stateful_set;
 
 mod claim;
+
 mod template;
 
 use crate::Context;
@@ -14,6 +15,8 @@ use model::{ApiError, EventNote, Object, Resource, Timestamp, Write};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use claim::{patch_owners, references};
 
 const APPS: &str = "apps/v1";
 

@@ -25,7 +25,7 @@ const FAILURE: &str = "ReplicaFailure";
 pub(crate) const CONTROLLER: Controller = Controller {
     name: NAME,
     keys,
-    reconcile,
+    reconcile: |context, key| reconcile(context, key).unless_ending(context, key),
     refused,
 };
 

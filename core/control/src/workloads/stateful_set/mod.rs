@@ -24,7 +24,7 @@ const REVISION: &str = "controller-revision-hash";
 pub(crate) const CONTROLLER: Controller = Controller {
     name: NAME,
     keys,
-    reconcile,
+    reconcile: |context, key| reconcile(context, key).unless_ending(context, key),
     refused,
 };
 
