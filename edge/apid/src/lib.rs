@@ -1,1 +1,39 @@
-//! See ARCHITECTURE.md.
+//! The embedded API server: HTTPS and a durable store around `core/api`.
+//!
+//! ```text
+//! socket ─TLS─► http ─► Hub::write ─► Engine (under a lock) ─► batch ─► redb ─► Committed ─► answers, watches
+//!                  └──► Hub::committed ─► get, list
+//! ```
+//!
+//! **Invariants.** An answer to a write is sent after the write is on disk. Requests without a
+//! client certificate of the server's own authority reach health and version only. Every buffer
+//! that a client can fill has a bound.
+//!
+//! **Does not** decide what a request means: that is `core/api`'s.
+#![forbid(unsafe_code)]
+
+mod auth;
+mod bootstrap;
+mod client;
+mod clock;
+mod http;
+mod hub;
+mod kubeconfig;
+mod lock;
+mod metrics;
+mod pki;
+mod pods;
+mod server;
+mod settings;
+mod store;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+pub use client::Client;
+pub use hub::Batch;
+pub use metrics::{LATENCY_BUCKETS, Metrics};
+pub use pods::{LogOptions, LogStream, PodAccess, PodFuture};
+pub use server::Server;
+pub use settings::{Settings, StartError};
+pub use store::StoreError;

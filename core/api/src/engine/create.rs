@@ -3,7 +3,7 @@
 use super::{Engine, Env, Outcome, Reply, Scope, body, namespace};
 use crate::query::WriteOptions;
 use crate::{answer, managed, meta};
-use model::{ApiError, View};
+use model::{ApiError, Event, Resource, View};
 use schema::Kind;
 use serde_json::Value;
 
@@ -177,6 +177,42 @@ impl Engine {
         } else {
             Err(scope.invalid(&name, &errors))
         }
+    }
+}
+
+impl Engine {
+    /// Stores an object as the server itself states it: defaulted, but not checked. An object that
+    /// says the same already stays as it is.
+    ///
+    /// # Errors
+    /// When the kind is not known.
+    pub fn seed(
+        &mut self,
+        resource: Resource,
+        mut value: Value,
+        env: &Env<'_>,
+    ) -> Result<Vec<Event>, ApiError> {
+        let registry = &env.settings.registry;
+        let kind = registry
+            .stored(resource)
+            .ok_or_else(answer::no_such_resource)?;
+        complete(kind, &mut value, env);
+        registry::strategy(resource).default(&mut value);
+        registry.normalise(kind, &mut value);
+        let (namespace, name) = (meta::text(&value, "namespace"), meta::text(&value, "name"));
+        let old = self.get(resource, namespace, name);
+        if let Some(old) = &old {
+            let was = meta::of(&old.value()).clone();
+            for key in ["uid", "creationTimestamp", "resourceVersion", "generation"] {
+                if let Some(kept) = was.get(key) {
+                    meta::of_mut(&mut value).insert(key.to_owned(), kept.clone());
+                }
+            }
+            if value == old.value() {
+                return Ok(Vec::new());
+            }
+        }
+        Ok(vec![self.put(resource, value, old)?])
     }
 }
 

@@ -1,0 +1,141 @@
+//! HTTP: from a request to an answer.
+
+mod body;
+mod documents;
+mod health;
+mod logs;
+mod objects;
+mod reply;
+mod stream;
+
+pub(crate) use body::Body;
+pub(crate) use reply::Answer;
+
+use crate::hub::Hub;
+use crate::{PodAccess, auth};
+use api::{Accept, Query, Route, User, Verb};
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use model::ApiError;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{Semaphore, watch};
+
+/// What all requests share.
+pub(crate) struct Front {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) pods: Option<Arc<dyn PodAccess>>,
+    pub(crate) address: String,
+    pub(crate) watches: Arc<Semaphore>,
+    pub(crate) stopping: watch::Receiver<bool>,
+    pub(crate) documents: documents::Documents,
+}
+
+/// A request with its parts at hand.
+pub(crate) struct Call {
+    pub(crate) parts: Parts,
+    pub(crate) body: Incoming,
+    pub(crate) query: Query,
+    pub(crate) user: User,
+}
+
+impl Call {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    }
+
+    pub(crate) fn agent(&self) -> &str {
+        self.header("user-agent").unwrap_or_default()
+    }
+
+    /// The `Accept` headers as one.
+    pub(crate) fn accept_text(&self) -> Option<String> {
+        let all = self.parts.headers.get_all("accept").iter();
+        let texts: Vec<&str> = all.filter_map(|value| value.to_str().ok()).collect();
+        (!texts.is_empty()).then(|| texts.join(","))
+    }
+
+    pub(crate) fn accept(&self) -> Result<Accept, ApiError> {
+        Accept::parse(self.accept_text().as_deref())
+    }
+}
+
+/// Answers one request; never fails.
+pub(crate) async fn serve(
+    front: Arc<Front>,
+    peer: Option<Arc<User>>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let query = reply::parse_query(parts.uri.query().unwrap_or_default());
+    let pretty = api::is_pretty(&query, "");
+    let head = parts.method == http::Method::HEAD;
+    let call = match auth::authenticate(peer.as_deref(), &parts.headers) {
+        Ok(user) => Call {
+            parts,
+            body,
+            query,
+            user,
+        },
+        Err(error) => return Answer::refusal(&error, pretty).into_response(head),
+    };
+    let gzip = call
+        .header("accept-encoding")
+        .is_some_and(|text| text.contains("gzip"));
+    let (answer, is_watch) = match dispatch(&front, call).await {
+        Ok(answer) => (answer, false),
+        Err(Failure::Refused(error)) => (Answer::refusal(&error, pretty), false),
+        Err(Failure::Stream(answer)) => (answer, true),
+    };
+    if !is_watch {
+        front.hub.metrics.answered(answer.code, started.elapsed());
+    }
+    answer.compressed(gzip).into_response(head)
+}
+
+/// Ways out of a handler besides an answer.
+pub(crate) enum Failure {
+    /// A Status
+    Refused(Box<ApiError>),
+    /// An answer without an end
+    Stream(Answer),
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
+async fn dispatch(front: &Arc<Front>, call: Call) -> Result<Answer, Failure> {
+    let path = call.parts.uri.path().to_owned();
+    let method = call.parts.method.as_str().to_owned();
+    let segments: Vec<String> = path.split('/').skip(1).map(reply::percent_decode).collect();
+    match Route::parse(&front.hub.settings.registry, &segments) {
+        Route::Other => {
+            auth::authorize_path(&call.user, &method, &path)?;
+            documents::serve(front, call, &method, &path, &segments)
+        }
+        Route::Nothing => {
+            auth::authorize_path(&call.user, &method, &path)?;
+            Err(api::answer::no_such_resource().into())
+        }
+        Route::Resource(resource) => {
+            let wants_watch = call.query.flag("watch").unwrap_or(false);
+            let verb = Verb::of(&method, &resource, wants_watch);
+            auth::authorize_resource(&call.user, *verb.as_ref().unwrap_or(&Verb::Get), &resource)?;
+            match verb? {
+                Verb::Get => objects::get(front, &call, &resource),
+                Verb::List => objects::list(front, &call, &resource),
+                Verb::Watch => stream::watch(front, &call, &resource),
+                Verb::Connect => logs::connect(front, &call, &resource).await,
+                verb => objects::write(front, call, &resource, verb).await,
+            }
+        }
+    }
+}

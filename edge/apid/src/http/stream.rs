@@ -1,0 +1,198 @@
+//! Watches. Each reads the shared history at its own pace; one that falls behind it is ended with
+//! 410, one that does not read at all is cut, so that neither holds memory.
+
+use super::{Answer, Call, Failure, Front, objects};
+use crate::hub::Hub;
+use api::{
+    Accept, Include, ListOptions, Renderer, ResourcePath, Selection, Transform, answer,
+    parse_version, watch as events,
+};
+use bytes::Bytes;
+use model::{ApiError, Object};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval_at, timeout};
+
+/// Events taken out of the history at a time.
+const CHUNK: usize = 64;
+/// Pieces that may wait for a client.
+const QUEUE: usize = 64;
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// A client that takes nothing for so long is cut.
+const STALLED: Duration = Duration::from_secs(30);
+const DEFAULT_SECONDS: u64 = 1800;
+
+struct Watcher {
+    hub: Arc<Hub>,
+    selection: Selection,
+    path: ResourcePath,
+    accept: Accept,
+    include: Include,
+    bookmarks: bool,
+    out: mpsc::Sender<Bytes>,
+    first: bool,
+}
+
+/// GET with `watch`.
+pub(super) fn watch(front: &Front, call: &Call, path: &ResourcePath) -> Result<Answer, Failure> {
+    let accept = call.accept()?;
+    let options = ListOptions::parse(&call.query, true)?;
+    let selection = Selection::new(path, &options)?;
+    let wanted = parse_version(&options.resource_version).map_err(answer::plain_500)?;
+    let include = match accept.transform {
+        Transform::Table(_) => Include::parse(&call.query)?,
+        _ => Include::default(),
+    };
+    let permit = front.watches.clone().try_acquire_owned().map_err(|_| {
+        ApiError::new(
+            429,
+            "TooManyRequests",
+            "Too many requests: too many watches, please try again later",
+        )
+    })?;
+    let (out, pieces) = mpsc::channel(QUEUE);
+    let watcher = Watcher {
+        hub: front.hub.clone(),
+        selection,
+        path: path.clone(),
+        accept: accept.clone(),
+        include,
+        bookmarks: options.bookmarks,
+        out,
+        first: true,
+    };
+    let seconds = options
+        .timeout_seconds
+        .and_then(|s| u64::try_from(s).ok())
+        .filter(|s| *s > 0);
+    let end = Instant::now()
+        + Duration::from_secs(
+            seconds.unwrap_or_else(|| DEFAULT_SECONDS + crate::clock::random() % DEFAULT_SECONDS),
+        );
+    let mut stopping = front.stopping.clone();
+    tokio::spawn(async move {
+        let hub = watcher.hub.clone();
+        hub.metrics.watches.fetch_add(1, Ordering::Relaxed);
+        let closed = watcher.out.clone();
+        tokio::select! {
+            _ = watcher.run(wanted, options.initial_events) => {}
+            () = tokio::time::sleep_until(end) => {}
+            () = closed.closed() => {}
+            _ = stopping.wait_for(|stop| *stop) => {}
+        }
+        hub.metrics.watches.fetch_sub(1, Ordering::Relaxed);
+        drop(permit);
+    });
+    let content_type = match accept.encoding {
+        api::Encoding::Json => "application/json",
+        api::Encoding::Yaml => "application/yaml",
+    };
+    Err(Failure::Stream(objects::pieces(content_type, pieces)))
+}
+
+/// The client is gone or does not read.
+struct Gone;
+
+impl Watcher {
+    async fn run(mut self, wanted: u64, initial: Option<bool>) -> Result<(), Gone> {
+        let mut versions = self.hub.versions();
+        let mut at = match initial {
+            Some(true) => self.initial(true).await?,
+            None if wanted == 0 => self.initial(false).await?,
+            _ if wanted == 0 => self.hub.committed().version(),
+            _ => wanted,
+        };
+        let mut bookmark = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+        loop {
+            let chunk = {
+                let committed = self.hub.committed();
+                let chunk = committed.changes_after(self.selection.resource, at, CHUNK);
+                if chunk.as_ref().is_ok_and(Vec::is_empty) {
+                    at = at.max(committed.version());
+                }
+                chunk
+            };
+            match chunk {
+                Err(error) => {
+                    let line = events::line("ERROR", &error.status());
+                    return self.send(line.into()).await;
+                }
+                Ok(chunk) if !chunk.is_empty() => {
+                    for logged in chunk {
+                        at = logged.version();
+                        if let Some(seen) = events::seen(&self.selection, &logged) {
+                            self.event(seen.kind, &seen.object).await?;
+                        }
+                    }
+                }
+                Ok(_) => tokio::select! {
+                    changed = versions.changed() => changed.map_err(|_| Gone)?,
+                    _ = bookmark.tick(), if self.bookmarks => self.bookmark(at, false).await?,
+                },
+            }
+        }
+    }
+
+    /// What is there already, as ADDED events.
+    async fn initial(&mut self, marked: bool) -> Result<u64, Gone> {
+        let (items, version) = {
+            let committed = self.hub.committed();
+            let page = committed.list(&self.selection, &ListOptions::default());
+            page.map_or((Vec::new(), 0), |page| (page.items, page.version))
+        };
+        for object in items {
+            self.event("ADDED", &object).await?;
+        }
+        if marked && self.bookmarks {
+            self.bookmark(version, true).await?;
+        }
+        Ok(version)
+    }
+
+    fn renderer(&self) -> Renderer<'_> {
+        Renderer {
+            registry: &self.hub.settings.registry,
+            kind: &self.path.kind,
+            accept: &self.accept,
+            include: self.include,
+            pretty: false,
+            now: crate::clock::now(),
+        }
+    }
+
+    async fn event(&mut self, kind: &str, object: &Arc<Object>) -> Result<(), Gone> {
+        if self.renderer().is_verbatim() {
+            // The stored bytes are shared by all watchers; small events go out in one piece.
+            let start = events::line_start(kind);
+            if object.bytes.len() < 4096 {
+                let mut line = Vec::with_capacity(object.bytes.len() + 48);
+                line.extend_from_slice(start.as_bytes());
+                line.extend_from_slice(&object.bytes);
+                line.extend_from_slice(events::LINE_END.as_bytes());
+                return self.send(line.into()).await;
+            }
+            self.send(start.into()).await?;
+            self.send(Bytes::from_owner(object.bytes.clone())).await?;
+            return self
+                .send(Bytes::from_static(events::LINE_END.as_bytes()))
+                .await;
+        }
+        let value = self.renderer().event_object(object, self.first);
+        self.first = false;
+        self.send(events::line(kind, &value).into()).await
+    }
+
+    async fn bookmark(&self, version: u64, initial_end: bool) -> Result<(), Gone> {
+        let line = events::bookmark(&self.renderer(), version, initial_end);
+        self.send(line.into()).await
+    }
+
+    async fn send(&self, piece: Bytes) -> Result<(), Gone> {
+        match timeout(STALLED, self.out.send(piece)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Gone),
+        }
+    }
+}

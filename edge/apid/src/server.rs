@@ -1,0 +1,301 @@
+//! Start and stop: store, certificates, listener, connections.
+
+use crate::http::{self, Front};
+use crate::hub::Hub;
+use crate::lock::Lock;
+use crate::pki::Authority;
+use crate::store::{Loaded, Store};
+use crate::{Client, Metrics, Settings, StartError, auth, bootstrap, kubeconfig};
+use api::{Committed, Engine, HistoryLimits};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Idle connections and slow headers end after this.
+const IDLE: Duration = Duration::from_secs(90);
+const HEADER_BYTES: usize = 64 * 1024;
+const STREAMS: u32 = 250;
+/// How long `stop` waits for answers under way.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running API server. Dropping it stops it without waiting.
+pub struct Server {
+    address: SocketAddr,
+    kubeconfig: PathBuf,
+    ca: PathBuf,
+    client: Client,
+    stop: watch::Sender<bool>,
+    accepting: Option<tokio::task::JoinHandle<()>>,
+    writing: Option<std::thread::JoinHandle<()>>,
+    connections: Arc<Semaphore>,
+    max_connections: usize,
+    _lock: Lock,
+}
+
+impl Server {
+    /// Opens the store, writes the kubeconfig and begins to answer.
+    ///
+    /// # Errors
+    /// See [`StartError`]; each says what to do.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        std::fs::create_dir_all(&settings.data_dir)
+            .map_err(StartError::file(&settings.data_dir))?;
+        let lock = Lock::take(&settings.data_dir)?;
+        let loaded = Store::open(&settings.data_dir)?;
+        let listener = listen(settings.listen)?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen {
+            address: settings.listen,
+            source,
+        })?;
+        let authority = Authority::open(&settings.data_dir)?;
+        let acceptor = tls(&authority, address)?;
+        let (hub, writing) = open_hub(&settings, loaded)?;
+        let started = bootstrap::run(&hub, address).await;
+        if let Err(error) = started {
+            hub.stop();
+            return Err(StartError::Bootstrap(error.message));
+        }
+        let path = settings.kubeconfig.clone();
+        let path = path.unwrap_or_else(|| settings.data_dir.join("kubeconfig"));
+        let admin = authority.client("portolan-admin", &["system:masters"])?;
+        kubeconfig::write(&path, address, &authority, &admin)?;
+        let (stop, stopping) = watch::channel(false);
+        let connections = Arc::new(Semaphore::new(settings.max_connections));
+        let front = Arc::new(Front {
+            hub: hub.clone(),
+            pods: settings.pods.clone(),
+            address: address.to_string(),
+            watches: Arc::new(Semaphore::new(settings.max_watches)),
+            stopping: stopping.clone(),
+            documents: Default::default(),
+        });
+        let accepting = tokio::spawn(accept(
+            listener,
+            acceptor,
+            front,
+            connections.clone(),
+            stopping,
+        ));
+        Ok(Self {
+            address,
+            kubeconfig: path,
+            ca: settings.data_dir.join("pki/ca.crt"),
+            client: Client::new(hub),
+            stop,
+            accepting: Some(accepting),
+            writing: Some(writing),
+            connections,
+            max_connections: settings.max_connections,
+            _lock: lock,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The kubeconfig that was written.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The certificate of the authority that signed the server's.
+    pub fn ca_certificate(&self) -> &Path {
+        &self.ca
+    }
+
+    /// The API without sockets.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.client.hub.metrics
+    }
+
+    /// Ends watches, waits a while for answers under way, and makes the last writes durable.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.await;
+        }
+        let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
+        let drained = self.connections.acquire_many(all);
+        if tokio::time::timeout(GRACE, drained).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        self.client.hub.stop();
+        if let Some(writing) = self.writing.take() {
+            let _ = tokio::task::spawn_blocking(move || writing.join()).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        self.client.hub.stop();
+        if let Some(writing) = self.writing.take() {
+            let _ = writing.join();
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    TcpListener::from_std(listener).map_err(failed)
+}
+
+fn open_hub(
+    settings: &Settings,
+    loaded: Loaded,
+) -> Result<(Arc<Hub>, std::thread::JoinHandle<()>), StartError> {
+    let Loaded {
+        store,
+        state,
+        version,
+    } = loaded;
+    let committed = Committed::new(state.clone(), version, HistoryLimits::default());
+    let engine = Engine::new(state, version);
+    let settings = api::Settings {
+        registry: schema::Registry::builtin(),
+        service_cidrs: settings.service_cidrs.clone(),
+        node_ports: settings.node_ports,
+        loopback_endpoints: settings.loopback_endpoints,
+    };
+    let hub = Arc::new(Hub::new(settings, engine, committed));
+    let writer = hub.clone();
+    let thread = std::thread::Builder::new().name("portolan-store".to_owned());
+    let thread = thread.spawn(move || writer.run(&store));
+    thread
+        .map(|thread| (hub, thread))
+        .map_err(StartError::file("store thread"))
+}
+
+fn tls(authority: &Authority, address: SocketAddr) -> Result<TlsAcceptor, StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError::Pki(error.to_string());
+    let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    if !addresses.contains(&address.ip()) {
+        addresses.push(address.ip());
+    }
+    let leaf = authority.server(&addresses)?;
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der()?).map_err(|e| failed(&e))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|e| failed(&e))?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| failed(&e))?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![leaf.certificate.clone()], leaf.key())
+        .map_err(|e| failed(&e))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    front: Arc<Front>,
+    connections: Arc<Semaphore>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        let permit = tokio::select! {
+            permit = connections.clone().acquire_owned() => permit,
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        let Ok(permit) = permit else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (acceptor, front) = (acceptor.clone(), front.clone());
+                tokio::spawn(async move {
+                    front
+                        .hub
+                        .metrics
+                        .connections
+                        .fetch_add(1, Ordering::Relaxed);
+                    connection(stream, acceptor, &front).await;
+                    front
+                        .hub
+                        .metrics
+                        .connections
+                        .fetch_sub(1, Ordering::Relaxed);
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: give others time to close theirs.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: &Arc<Front>) {
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+        return;
+    };
+    let (_, session) = stream.get_ref();
+    let peer = session.peer_certificates().and_then(|chain| chain.first());
+    let peer = peer
+        .and_then(|certificate| auth::user_of(certificate))
+        .map(Arc::new);
+    let service = hyper::service::service_fn(|request| {
+        let (front, peer) = (front.clone(), peer.clone());
+        async move { Ok::<_, std::convert::Infallible>(http::serve(front, peer, request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_buf_size(HEADER_BYTES * 4);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(IDLE / 3)
+        .keep_alive_timeout(IDLE / 3)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_BYTES as u32);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let mut stopping = front.stopping.clone();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        _ = stopping.wait_for(|stop| *stop) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, "connection ended");
+    }
+}
