@@ -5,6 +5,7 @@ mod alias;
 mod service;
 
 pub(crate) use alias::write_chain;
+pub(crate) use service::weight;
 
 use crate::query::{AA, AD, Edns, Parsed, Query, RA, parse};
 use crate::reply::{Head, Owner, Reply, Section};
@@ -224,6 +225,12 @@ impl<'q> Request<'q> {
     }
 
     fn answer_found(self, found: &Found<'_>, out: &mut Vec<u8>) -> Answer {
+        if let Found::Service(records) = found
+            && let Some(target) = self.alias_of(records)
+        {
+            let target = target.clone();
+            return self.follow(target, out);
+        }
         let zone = self.zone;
         let mut reply = self.reply(out);
         let qtype = self.query.qtype;
@@ -239,14 +246,7 @@ impl<'q> Request<'q> {
             Found::Apex if qtype == rtype::NS => self.name_servers(&mut reply),
             Found::NameServer => self.name_server_addresses(&mut reply, Owner::Question),
             Found::Version if qtype == rtype::TXT => version(&mut reply),
-            Found::Service(records) => {
-                if let Some(target) = self.alias_of(records) {
-                    let target = target.clone();
-                    drop(reply);
-                    return self.follow(target, out);
-                }
-                self.service(&mut reply, records);
-            }
+            Found::Service(records) => self.service(&mut reply, records),
             Found::Port(records, name, protocol) if qtype == rtype::SRV => {
                 self.port(&mut reply, records, name, *protocol);
             }

@@ -1,5 +1,6 @@
 //! The records of a Service as lines, for `plan` and `explain`.
 
+use crate::answer::weight;
 use crate::plan::{Kind, ServiceRecords, plan_service};
 use crate::reverse::name_of;
 use crate::rtype;
@@ -76,14 +77,19 @@ fn services(planned: &ServiceRecords, name: &str, push: &mut impl FnMut(&str, u1
         let protocol = port.protocol.as_str().to_ascii_lowercase();
         let owner = format!("_{}._{protocol}.{name}", port.name);
         if planned.kind == Kind::Cluster {
-            push(&owner, rtype::SRV, format!("0 100 {} {name}", port.number));
+            let weight = weight(own_addresses(planned).count());
+            push(
+                &owner,
+                rtype::SRV,
+                format!("0 {weight} {} {name}", port.number),
+            );
             continue;
         }
         for endpoint in &planned.endpoints {
             let ports = planned.ports_of(endpoint).iter();
             let matching = ports.filter(|p| p.name == port.name && p.protocol == port.protocol);
             for number in matching.filter_map(|port| port.number) {
-                let weight = (100 / port.pairs.max(1)).max(1);
+                let weight = weight(port.pairs as usize);
                 let host = format!("{}.{name}", endpoint.label);
                 push(&owner, rtype::SRV, format!("0 {weight} {number} {host}"));
             }

@@ -13,7 +13,7 @@ pub(crate) const IP6: &[u8] = b"\x03ip6\x04arpa\0";
 pub(crate) fn address_of(name: &[u8]) -> Option<IpAddr> {
     if let Some(head) = name.strip_suffix(IN_ADDR) {
         let mut octets = [0; 4];
-        fill(head, &mut octets, |label| decimal(label))?;
+        fill(head, &mut octets, decimal)?;
         return Some(Ipv4Addr::from(octets).into());
     }
     let head = name.strip_suffix(IP6)?;

@@ -396,3 +396,6 @@ fn write_data(reply: &mut Reply<'_>, rtype: u16, data: &[u8]) {
     }
     reply.bytes(rest);
 }
+
+#[cfg(test)]
+mod tests;

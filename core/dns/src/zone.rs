@@ -79,6 +79,22 @@ struct Reverse {
     service: Arc<NamespacedName>,
 }
 
+/// Two zones are equal when they have the same records; the serial does not count.
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        fn sorted<T: Ord + Clone>(shards: &Shards<T>) -> Vec<&T> {
+            let mut all: Vec<&T> = shards.iter().collect();
+            all.sort_unstable();
+            all
+        }
+        self.settings.zone == other.settings.zone
+            && self.settings.ttl == other.settings.ttl
+            && self.namespaces == other.namespaces
+            && self.services() == other.services()
+            && sorted(&self.reverse) == sorted(&other.reverse)
+    }
+}
+
 /// What stands at a name of the zone.
 pub(crate) enum Found<'z> {
     /// Nothing, nor below it

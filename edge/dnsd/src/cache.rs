@@ -1,7 +1,7 @@
 //! Answers of other servers, kept for as long as their TTL says.
 
 use dns::{Key, Stored};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,8 +9,9 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Cache {
     entries: HashMap<Key, Entry>,
-    /// Keys by age; ones that are gone or doubled are passed over
-    order: VecDeque<Key>,
+    /// Numbers and keys by age; an entry with another number came later
+    order: VecDeque<(u64, Key)>,
+    inserted: u64,
     octets: usize,
     max_entries: usize,
     max_octets: usize,
@@ -18,6 +19,7 @@ pub(crate) struct Cache {
 
 #[derive(Debug)]
 struct Entry {
+    number: u64,
     stored: Arc<Stored>,
     since: Instant,
     octets: usize,
@@ -28,6 +30,7 @@ impl Cache {
         Self {
             entries: HashMap::new(),
             order: VecDeque::new(),
+            inserted: 0,
             octets: 0,
             max_entries,
             max_octets,
@@ -54,13 +57,16 @@ impl Cache {
         let octets = fixed + stored.octets();
         self.remove(key);
         self.octets += octets;
+        self.inserted += 1;
+        let number = self.inserted;
         let entry = Entry {
+            number,
             stored,
             since: now,
             octets,
         };
         self.entries.insert(key.clone(), entry);
-        self.order.push_back(key.clone());
+        self.order.push_back((number, key.clone()));
         self.evict()
     }
 
@@ -80,27 +86,24 @@ impl Cache {
     fn evict(&mut self) -> u64 {
         let mut evicted = 0;
         while self.entries.len() > self.max_entries || self.octets > self.max_octets {
-            let Some(oldest) = self.order.pop_front() else {
+            let Some((number, oldest)) = self.order.pop_front() else {
                 break;
             };
-            evicted += u64::from(self.remove(&oldest));
+            if self.is_current(number, &oldest) {
+                evicted += u64::from(self.remove(&oldest));
+            }
         }
         if self.order.len() > 2 * self.entries.len() + 64 {
-            self.tidy();
+            let mut order = std::mem::take(&mut self.order);
+            order.retain(|(number, key)| self.is_current(*number, key));
+            self.order = order;
         }
         evicted
     }
 
-    /// Leaves each key that has an entry in the order once, at its latest place.
-    fn tidy(&mut self) {
-        let mut seen = HashSet::new();
-        let mut kept: VecDeque<Key> = VecDeque::with_capacity(self.entries.len());
-        while let Some(key) = self.order.pop_back() {
-            if self.entries.contains_key(&key) && seen.insert(key.clone()) {
-                kept.push_front(key);
-            }
-        }
-        self.order = kept;
+    fn is_current(&self, number: u64, key: &Key) -> bool {
+        let entry = self.entries.get(key);
+        entry.is_some_and(|entry| entry.number == number)
     }
 }
 

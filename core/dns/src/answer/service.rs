@@ -20,7 +20,7 @@ fn matches(filter: Filter<'_>, name: &str, protocol: Protocol) -> bool {
     clippy::cast_sign_loss,
     reason = "a share of a hundred is between 0 and 100"
 )]
-fn weight(count: usize) -> u16 {
+pub(crate) fn weight(count: usize) -> u16 {
     let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
     ((100.0 / (100.0 * f64::from(count)) * 100.0).floor() as u16).max(1)
 }
