@@ -1,6 +1,8 @@
 //! Services and what belongs to them: Endpoints, EndpointSlices, Ingresses and their classes,
 //! ServiceCIDRs and IPAddresses.
 
+#[cfg(test)]
+mod bench;
 mod endpoint_ip;
 mod endpoint_slice;
 mod endpoints;
@@ -13,6 +15,8 @@ mod ip_address;
 mod load_balancer_status;
 mod service;
 mod service_cidr;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use endpoint_slice::EndpointSlices;
 pub(crate) use endpoints::AllEndpoints;

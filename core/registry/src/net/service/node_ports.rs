@@ -84,7 +84,12 @@ impl<'a> Ports<'a> {
 
     fn changed_ports(&mut self, spec: &mut Spec, old: &Spec) -> Result<(), ApiError> {
         let wanted = spec.wants_node_ports();
-        let kept = old.node_ports();
+        // An ExternalName Service may carry numbers that were never taken for it.
+        let kept = if old.has_node_ports() {
+            old.node_ports()
+        } else {
+            Vec::new()
+        };
         let mut mine: BTreeSet<i64> = BTreeSet::new();
         let mut seen: BTreeSet<(String, i64)> = BTreeSet::new();
         for i in 0..spec.ports.len() {
