@@ -82,19 +82,17 @@ fn cidr(context: &Context<'_>, key: &Key) -> Outcome {
             Outcome::default()
         };
     }
-    let mut writes = Vec::new();
     if !guarded {
         let mut finalizers = object.meta.finalizers.clone();
         finalizers.push(FINALIZER.to_owned());
-        writes.push(Write::MergePatch {
+        return Outcome::of([Write::MergePatch {
             key: object.key(),
             subresource: "",
             patch: json!({"metadata": {"uid": &*object.meta.uid, "finalizers": finalizers}}),
-        });
+        }]);
     }
     let message = "Kubernetes Service CIDR is ready";
-    writes.extend(ready(&object, "True", "", message, context.now));
-    Outcome::of(writes)
+    Outcome::of(ready(&object, "True", "", message, context.now))
 }
 
 /// Keeps a deleted ServiceCIDR until no address needs it.
@@ -220,6 +218,16 @@ fn parent(address: &Object) -> Parent {
 
 fn address_keys(event: &Event, _: &dyn View) -> Vec<Key> {
     match event.object.resource {
+        Resource::SERVICES if event.kind == EventKind::Deleted => {
+            let service = Service::parse(&event.object).ok();
+            let ips = service
+                .map(|service| service.cluster_ips)
+                .unwrap_or_default();
+            let names = ips.iter().map(IpAddr::to_string);
+            names
+                .map(|name| Key::new(Resource::IP_ADDRESSES, "", &name))
+                .collect()
+        }
         Resource::SERVICES | Resource::IP_ADDRESSES => vec![event.object.key()],
         _ => Vec::new(),
     }

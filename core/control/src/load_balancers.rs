@@ -30,15 +30,19 @@ fn keys(event: &Event, view: &dyn View) -> Vec<Key> {
     let held = event
         .old
         .as_ref()
-        .is_some_and(|old| !addresses(old).is_empty());
-    let released = event.kind == EventKind::Deleted || addresses(object).is_empty();
-    if held && released {
+        .map(|old| addresses(old))
+        .unwrap_or_default();
+    let holds = addresses(object);
+    let released = event.kind == EventKind::Deleted || holds.is_empty();
+    let (waiting, rivals) = (released && !held.is_empty(), !released && held != holds);
+    if waiting || rivals {
         let services = view.list(Resource::SERVICES, None);
-        let waiting = services.iter().filter(|one| {
-            let parsed = Service::parse(one).ok();
-            parsed.is_some_and(|one| is_served(&one) && one.load_balancer.is_empty())
+        let concerned = services.iter().filter(|one| match Service::parse(one) {
+            Ok(service) if waiting => is_served(&service) && service.load_balancer.is_empty(),
+            Ok(_) => addresses(one).iter().any(|ip| holds.contains(ip)),
+            Err(_) => false,
         });
-        found.extend(waiting.map(|one| one.key()));
+        found.extend(concerned.map(|one| one.key()));
     }
     found.into_iter().collect()
 }
@@ -132,7 +136,12 @@ fn choose(
         }
         return Ok(ip);
     }
-    if let Some(ip) = held.iter().find(|ip| usable(ip) && !used.contains(ip)) {
+    // Of two that took the same address at the same time, the first by name keeps it.
+    let first = |ip: &IpAddr| {
+        let mut rivals = services.iter().filter(|one| addresses(one).contains(ip));
+        rivals.all(|one| one.key() >= object.key())
+    };
+    if let Some(ip) = held.iter().find(|ip| usable(ip) && first(ip)) {
         return Ok(*ip);
     }
     let all = (0..pool.size().min(1 << 16)).filter(|at| is_usable(pool, *at));

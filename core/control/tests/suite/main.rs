@@ -1,0 +1,5 @@
+//! The controllers against a cluster in memory.
+
+mod cases;
+mod lab;
+mod laws;
