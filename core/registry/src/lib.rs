@@ -12,9 +12,12 @@ mod field;
 mod net;
 pub mod print;
 mod strategy;
+mod work;
 
 pub use net::indexes::Indexes;
 pub use strategy::{Companions, Context, Operation, Strategy, Subresource};
+pub use work::binding::bind;
+pub use work::event::{core_from_events, events_from_core};
 
 use model::Resource;
 
@@ -28,6 +31,18 @@ pub fn strategy(resource: Resource) -> &'static dyn Strategy {
         Resource::IP_ADDRESSES => &net::IpAddresses,
         Resource::SERVICES => &net::Services,
         Resource::SERVICE_CIDRS => &net::ServiceCidrs,
+        Resource::CONFIG_MAPS => &work::ConfigMaps,
+        Resource::CONTROLLER_REVISIONS => &work::ControllerRevisions,
+        Resource::DEPLOYMENTS => &work::Deployments,
+        Resource::EVENTS => &work::Events,
+        Resource::LEASES => &work::Leases,
+        Resource::NAMESPACES => &work::Namespaces,
+        Resource::NODES => &work::Nodes,
+        Resource::PODS => &work::Pods,
+        Resource::REPLICA_SETS => &work::ReplicaSets,
+        Resource::SECRETS => &work::Secrets,
+        Resource::SERVICE_ACCOUNTS => &work::ServiceAccounts,
+        Resource::STATEFUL_SETS => &work::StatefulSets,
         _ => &strategy::Plain,
     }
 }

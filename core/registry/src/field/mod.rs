@@ -2,3 +2,7 @@
 
 pub(crate) mod ip;
 pub(crate) mod names;
+pub(crate) mod path;
+pub(crate) mod read;
+pub(crate) mod selector;
+pub(crate) mod words;

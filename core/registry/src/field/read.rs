@@ -75,18 +75,6 @@ impl Read for Value {
     }
 }
 
-/// The object at `path`, to be changed; `None` when one of its steps is no object.
-pub(crate) fn object_mut<'a>(
-    value: &'a mut Value,
-    path: &[&str],
-) -> Option<&'a mut Map<String, Value>> {
-    let mut at = value;
-    for step in path {
-        at = at.get_mut(step)?;
-    }
-    at.as_object_mut()
-}
-
 /// The object at `key`, made when it is absent; `None` when something else is there.
 pub(crate) fn ensure<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
     let map = value.as_object_mut()?;
@@ -155,9 +143,12 @@ pub(crate) fn copy_field(value: &mut Value, from: &Value, key: &str) {
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
-            let unset = |map: &Map<String, Value>, key: &String| map.get(key).is_none_or(Value::is_null);
-            a.iter().all(|(key, value)| same(value, b.get(key).unwrap_or(&NULL)))
-                && b.iter().all(|(key, value)| !unset(a, key) || same(&NULL, value))
+            let unset =
+                |map: &Map<String, Value>, key: &String| map.get(key).is_none_or(Value::is_null);
+            a.iter()
+                .all(|(key, value)| same(value, b.get(key).unwrap_or(&NULL)))
+                && b.iter()
+                    .all(|(key, value)| !unset(a, key) || same(&NULL, value))
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))

@@ -39,7 +39,11 @@ pub(crate) fn annotations(errors: &mut Errors, path: &Path, annotations: &Value)
 
 /// A label selector; null is fine. `loose` takes values that are no label values, for old objects.
 pub(crate) fn label_selector(errors: &mut Errors, path: &Path, selector: &Value, loose: bool) {
-    labels(errors, &path.child("matchLabels"), selector.at("matchLabels"));
+    labels(
+        errors,
+        &path.child("matchLabels"),
+        selector.at("matchLabels"),
+    );
     for (i, requirement) in selector.items("matchExpressions").iter().enumerate() {
         let path = path.child("matchExpressions").index(i);
         label_requirement(errors, &path, requirement, loose);
@@ -80,6 +84,11 @@ pub(crate) fn is_usable(selector: &Value) -> bool {
     let mut errors = Errors::default();
     label_selector(&mut errors, &Path::default(), selector, false);
     errors.0.is_empty()
+}
+
+/// True when a selector can be converted: operators that are known and have the values they need.
+pub(crate) fn is_convertible(selector: &Value) -> bool {
+    is_usable(selector)
 }
 
 /// True when nothing is asked for; null matches nothing and does not count as empty.

@@ -5,7 +5,6 @@
 
 use super::names::{max_length, regex_text};
 use super::path::{Errors, Path};
-use super::read::Read;
 use serde_json::Value;
 
 /// A key of a ConfigMap or Secret.
@@ -37,7 +36,10 @@ pub(crate) fn env_name(value: &str) -> Vec<String> {
     if value.is_empty() {
         texts.push("environment variable name must be non-empty".to_owned());
     }
-    if !value.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=') {
+    if !value
+        .bytes()
+        .all(|b| (b' '..=b'~').contains(&b) && b != b'=')
+    {
         texts.push(
             "a valid environment variable name must consist only of printable ASCII characters \
              other than '='"
@@ -144,17 +146,4 @@ pub(crate) fn finalizer(errors: &mut Errors, path: &Path, name: &str) {
             "name is neither a standard finalizer name nor is it fully qualified",
         );
     }
-}
-
-/// `Some` list of names used twice, in order, with the index of the second use.
-pub(crate) fn duplicates<'a>(list: &'a [Value], key: &str) -> Vec<(usize, &'a str)> {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut found = Vec::new();
-    for (i, item) in list.iter().enumerate() {
-        let name = item.text(key);
-        if !seen.insert(name) {
-            found.push((i, name));
-        }
-    }
-    found
 }

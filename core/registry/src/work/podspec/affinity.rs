@@ -15,7 +15,12 @@ pub(crate) fn validate(errors: &mut Errors, scope: &Scope<'_>) {
     let (affinity, path) = (scope.spec.at("affinity"), scope.path.child("affinity"));
     let loose = &scope.options.loose;
     let node = affinity.at("nodeAffinity");
-    node_affinity(errors, node, &path.child("nodeAffinity"), loose.node_affinity);
+    node_affinity(
+        errors,
+        node,
+        &path.child("nodeAffinity"),
+        loose.node_affinity,
+    );
     for key in ["podAffinity", "podAntiAffinity"] {
         pod_affinity(errors, affinity.at(key), &path.child(key), loose.selector);
     }
@@ -29,7 +34,12 @@ fn node_affinity(errors: &mut Errors, affinity: &Value, path: &Path, loose: bool
     for (i, term) in affinity.items(PREFERRED).iter().enumerate() {
         let path = path.child(PREFERRED).index(i);
         weight(errors, term, &path);
-        node_term(errors, term.at("preference"), &path.child("preference"), true);
+        node_term(
+            errors,
+            term.at("preference"),
+            &path.child("preference"),
+            true,
+        );
     }
 }
 
@@ -41,7 +51,10 @@ fn weight(errors: &mut Errors, term: &Value, path: &Path) {
 }
 
 fn node_selector(errors: &mut Errors, selector: &Value, path: &Path, loose: bool) {
-    let (path, terms) = (path.child("nodeSelectorTerms"), selector.items("nodeSelectorTerms"));
+    let (path, terms) = (
+        path.child("nodeSelectorTerms"),
+        selector.items("nodeSelectorTerms"),
+    );
     if terms.is_empty() {
         errors.required(&path, "must have at least one node selector term");
     }
@@ -113,7 +126,11 @@ fn node_field(errors: &mut Errors, requirement: &Value, path: &Path) {
         return;
     }
     for (i, value) in values.iter().enumerate() {
-        errors.invalid_each(&values_path.index(i), value, names::dns1123_subdomain(value));
+        errors.invalid_each(
+            &values_path.index(i),
+            value,
+            names::dns1123_subdomain(value),
+        );
     }
 }
 
@@ -136,7 +153,10 @@ fn pod_term(errors: &mut Errors, term: &Value, path: &Path, loose: bool) {
     for name in term.texts("namespaces") {
         errors.invalid_each(&path.child("namespace"), name, names::dns1123_label(name));
     }
-    let keys = (term.texts("matchLabelKeys"), term.texts("mismatchLabelKeys"));
+    let keys = (
+        term.texts("matchLabelKeys"),
+        term.texts("mismatchLabelKeys"),
+    );
     label_keys_against(errors, path, &keys, term.at("labelSelector"));
     let key = term.text("topologyKey");
     if key.is_empty() {
@@ -174,7 +194,11 @@ pub(crate) fn label_keys_against(
         {
             // Merging adds the key once more, so a second use is the user's own.
             let path = path.index(i);
-            errors.invalid(&path, key, "exists in both matchLabelKeys and labelSelector");
+            errors.invalid(
+                &path,
+                key,
+                "exists in both matchLabelKeys and labelSelector",
+            );
         }
         seen.insert(key);
     }
@@ -260,7 +284,10 @@ fn only_additions(new: &Value, old: &Value) -> bool {
     keys.iter().all(|key| {
         let (new, old) = (new.items(key), old.items(key));
         new.len() >= old.len()
-            && new.iter().zip(old).all(|(a, b)| crate::field::read::same(a, b))
+            && new
+                .iter()
+                .zip(old)
+                .all(|(a, b)| crate::field::read::same(a, b))
     })
 }
 
@@ -321,9 +348,8 @@ pub(crate) fn merge_into(term: &mut Value, labels: &Value) {
     for (keys, operator) in [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")] {
         for key in term.texts(keys) {
             if let Some(value) = labels.optional_text(key) {
-                added.push(
-                    serde_json::json!({"key": key, "operator": operator, "values": [value]}),
-                );
+                added
+                    .push(serde_json::json!({"key": key, "operator": operator, "values": [value]}));
             }
         }
     }

@@ -72,7 +72,11 @@ fn references(errors: &mut Errors, claim: &Value, path: &Path) {
 /// The template of an ephemeral volume's claim.
 pub(crate) fn claim_template(errors: &mut Errors, template: &Value, path: &Path) {
     let (metadata, meta_path) = (template.at("metadata"), path.child("metadata"));
-    selector::annotations(errors, &meta_path.child("annotations"), metadata.at("annotations"));
+    selector::annotations(
+        errors,
+        &meta_path.child("annotations"),
+        metadata.at("annotations"),
+    );
     selector::labels(errors, &meta_path.child("labels"), metadata.at("labels"));
     for (key, value) in metadata.as_object().into_iter().flatten() {
         let allowed = matches!(key.as_str(), "annotations" | "labels");
@@ -88,7 +92,10 @@ pub(crate) fn claim_template(errors: &mut Errors, template: &Value, path: &Path)
 pub(crate) fn claim_spec(errors: &mut Errors, spec: &Value, path: &Path) {
     access_modes(errors, spec, &path.child("accessModes"));
     selector::label_selector(errors, &path.child("selector"), spec.at("selector"), false);
-    let (requests, key) = (spec.at("resources").at("requests"), path.child("resources").key("storage"));
+    let (requests, key) = (
+        spec.at("resources").at("requests"),
+        path.child("resources").key("storage"),
+    );
     if requests.has("storage") {
         let value = resources::quantity(requests.at("storage"));
         if value.signum() <= 0 {

@@ -55,7 +55,12 @@ fn init(errors: &mut Errors, scope: &Scope<'_>) {
             probes::lifecycle_and_probes(errors, scope, container, &path);
             continue;
         }
-        for key in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+        for key in [
+            "lifecycle",
+            "livenessProbe",
+            "readinessProbe",
+            "startupProbe",
+        ] {
             if container.has(key) {
                 errors.forbidden(
                     &path.child(key),
@@ -168,7 +173,10 @@ fn ephemeral(errors: &mut Errors, scope: &Scope<'_>) {
         if !target.is_empty() && !others.contains(target) {
             errors.not_found(&path.child("targetContainerName"), target);
         }
-        for key in NOT_EPHEMERAL.into_iter().chain(["restartPolicy", "restartPolicyRules"]) {
+        for key in NOT_EPHEMERAL
+            .into_iter()
+            .chain(["restartPolicy", "restartPolicyRules"])
+        {
             let empty = match container.at(key) {
                 Value::Null => true,
                 Value::Array(list) => list.is_empty(),
@@ -221,7 +229,11 @@ fn common(errors: &mut Errors, scope: &Scope<'_>, container: &Value, path: &Path
     env::validate(errors, container, path);
     volume_mounts(errors, scope, container, path);
     volume_devices(errors, scope, container, path);
-    pull_policy(errors, &path.child("imagePullPolicy"), container.text("imagePullPolicy"));
+    pull_policy(
+        errors,
+        &path.child("imagePullPolicy"),
+        container.text("imagePullPolicy"),
+    );
     resources::requirements(
         errors,
         &path.child("resources"),
@@ -230,7 +242,12 @@ fn common(errors: &mut Errors, scope: &Scope<'_>, container: &Value, path: &Path
     );
     resize_policy(errors, scope, container, &path.child("resizePolicy"));
     let context = container.at("securityContext");
-    security::container(errors, context, &path.child("securityContext"), scope.host_users());
+    security::container(
+        errors,
+        context,
+        &path.child("securityContext"),
+        scope.host_users(),
+    );
 }
 
 /// `imagePullPolicy` and `pullPolicy`

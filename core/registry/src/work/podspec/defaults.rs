@@ -2,10 +2,8 @@
 //!
 //! Source: `pkg/apis/core/v1/defaults.go` and the generated walk over it.
 
-use super::resources::{aggregate, canonical_list, is_overcommit_allowed, is_pod_level, Kind};
-use crate::field::read::{
-    Read, ensure, items_mut, remove, set, set_default, set_default_number,
-};
+use super::resources::{Kind, aggregate, canonical_list, is_overcommit_allowed, is_pod_level};
+use crate::field::read::{Read, ensure, items_mut, remove, set, set_default, set_default_number};
 use schema::quantity;
 use serde_json::{Value, json};
 
@@ -68,7 +66,10 @@ pub(crate) fn pod_only(spec: &mut Value) {
             items_mut(spec, name).for_each(host_ports);
         }
     }
-    if spec.number("terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+    if spec
+        .number("terminationGracePeriodSeconds")
+        .is_some_and(|seconds| seconds < 0)
+    {
         set(spec, "terminationGracePeriodSeconds", 1);
     }
 }
@@ -96,7 +97,10 @@ fn pod_requests(spec: &mut Value) {
         return;
     };
     let sums = aggregate(spec, Kind::Requests);
-    let Some(requests) = spec.get_mut("resources").and_then(|r| ensure(r, "requests")) else {
+    let Some(requests) = spec
+        .get_mut("resources")
+        .and_then(|r| ensure(r, "requests"))
+    else {
         return;
     };
     for (name, sum) in sums {
@@ -332,7 +336,10 @@ fn image_tag(image: &str) -> Option<&str> {
     };
     let after_slash = name.rfind('/').map_or(0, |at| at + 1);
     let (repository, tag) = match name[after_slash..].find(':') {
-        Some(at) => (&name[..after_slash + at], Some(&name[after_slash + at + 1..])),
+        Some(at) => (
+            &name[..after_slash + at],
+            Some(&name[after_slash + at + 1..]),
+        ),
         None => (name, None),
     };
     if !is_repository(repository) || digest.is_some_and(|digest| !digest.contains(':')) {

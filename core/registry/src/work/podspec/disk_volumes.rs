@@ -42,7 +42,9 @@ pub(super) fn validate(errors: &mut Errors, key: &str, source: &Value, path: &Pa
         "flocker" => flocker(errors, source, path),
         "quobyte" => quobyte(errors, source, path),
         "azureDisk" => azure_disk(errors, source, path),
-        "storageos" if source.has("secretRef") && source.at("secretRef").text("name").is_empty() => {
+        "storageos"
+            if source.has("secretRef") && source.at("secretRef").text("name").is_empty() =>
+        {
             errors.required(&path.child("secretRef").child("name"), "");
         }
         _ => {}

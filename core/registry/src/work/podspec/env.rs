@@ -46,7 +46,12 @@ fn value_from(errors: &mut Errors, variable: &Value, path: &Path) {
     let mut sources = 0;
     if from.has("fieldRef") {
         sources += 1;
-        field_ref(errors, from.at("fieldRef"), &ENV_FIELDS, &path.child("fieldRef"));
+        field_ref(
+            errors,
+            from.at("fieldRef"),
+            &ENV_FIELDS,
+            &path.child("fieldRef"),
+        );
     }
     if from.has("resourceFieldRef") {
         sources += 1;
@@ -73,7 +78,11 @@ fn value_from(errors: &mut Errors, variable: &Value, path: &Path) {
     } else if !variable.text("value").is_empty() {
         errors.invalid(path, "", "may not be specified when `value` is not empty");
     } else if sources > 1 {
-        errors.invalid(path, "", "may not have more than one field specified at a time");
+        errors.invalid(
+            path,
+            "",
+            "may not have more than one field specified at a time",
+        );
     }
 }
 
@@ -131,7 +140,9 @@ fn convert_field<'a>(version: &str, field: &'a str) -> Result<(&'a str, Option<&
     if version != "v1" {
         return Err(format!("unsupported pod version: {version}"));
     }
-    let split = field.strip_suffix("']").and_then(|rest| rest.split_once("['"));
+    let split = field
+        .strip_suffix("']")
+        .and_then(|rest| rest.split_once("['"));
     match split {
         Some((name @ ("metadata.annotations" | "metadata.labels"), key)) => Ok((name, Some(key))),
         Some((name, _)) if !name.is_empty() => {
@@ -164,7 +175,9 @@ pub(crate) fn resource_field_ref(
         "requests.memory",
     ];
     let resource = reference.text("resource");
-    let huge = |text: &str| text.starts_with("requests.hugepages-") || text.starts_with("limits.hugepages-");
+    let huge = |text: &str| {
+        text.starts_with("requests.hugepages-") || text.starts_with("limits.hugepages-")
+    };
     if volume && reference.text("containerName").is_empty() {
         errors.required(&path.child("containerName"), "");
     } else if resource.is_empty() {
@@ -241,9 +254,17 @@ fn env_from(errors: &mut Errors, source: &Value, list: &Path, path: &Path) {
         }
     }
     if sources == 0 {
-        errors.invalid(list, "", "must specify one of: `configMapRef` or `secretRef`");
+        errors.invalid(
+            list,
+            "",
+            "must specify one of: `configMapRef` or `secretRef`",
+        );
     } else if sources > 1 {
-        errors.invalid(list, "", "may not have more than one field specified at a time");
+        errors.invalid(
+            list,
+            "",
+            "may not have more than one field specified at a time",
+        );
     }
 }
 

@@ -93,11 +93,7 @@ pub(crate) fn validate(
     resources::pod_resources(errors, &path.child("resources"), spec, rules);
     host_network_ports(errors, &scope);
     policies(errors, &scope);
-    selector::labels(
-        errors,
-        &path.child("nodeSelector"),
-        spec.at("nodeSelector"),
-    );
+    selector::labels(errors, &path.child("nodeSelector"), spec.at("nodeSelector"));
     security::pod(errors, &scope);
     affinity::validate(errors, &scope);
     network::dns_config(errors, &scope);
@@ -250,7 +246,10 @@ pub(crate) fn annotations(
 
 /// Whether the deletion cost, when there is one, is a number of 32 bits.
 pub(crate) fn has_valid_deletion_cost(metadata: &Value) -> bool {
-    match metadata.at("annotations").optional_text(options::DELETION_COST) {
+    match metadata
+        .at("annotations")
+        .optional_text(options::DELETION_COST)
+    {
         None => true,
         Some(text) => {
             let digits = text.strip_prefix('-').unwrap_or(text);
@@ -327,4 +326,3 @@ pub(crate) fn padded_images(errors: &mut Errors, spec: &Value, path: &Path) {
         }
     }
 }
-

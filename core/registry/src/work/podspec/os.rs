@@ -43,7 +43,10 @@ fn windows(errors: &mut Errors, scope: &Scope<'_>) {
             errors.forbidden(&scope.path.child(key), TEXT);
         }
     }
-    let (context, path) = (scope.spec.at("securityContext"), scope.path.child("securityContext"));
+    let (context, path) = (
+        scope.spec.at("securityContext"),
+        scope.path.child("securityContext"),
+    );
     for key in [
         "appArmorProfile",
         "seLinuxOptions",

@@ -66,7 +66,9 @@ fn projected(warnings: &mut Vec<String>, volume: &Value, name: &str) {
             continue;
         }
         for text in clashes(&mut seen, source_places(source)) {
-            warnings.push(format!("volume {name} (Projected): overlapping paths: {text}"));
+            warnings.push(format!(
+                "volume {name} (Projected): overlapping paths: {text}"
+            ));
         }
     }
 }
@@ -90,7 +92,9 @@ fn source_places(source: &Value) -> Vec<Place> {
 
 fn places(source: &Value, from: &str) -> Vec<Place> {
     let items = source.items("items").iter();
-    items.map(|item| Place::new(item.text("path"), from)).collect()
+    items
+        .map(|item| Place::new(item.text("path"), from))
+        .collect()
 }
 
 /// What each new place lies over, among those seen before it.

@@ -120,9 +120,7 @@ fn sleep(errors: &mut Errors, scope: &Scope<'_>, seconds: i64, path: &Path) {
         errors.invalid(
             path,
             seconds,
-            format!(
-                "must be non-negative and less than terminationGracePeriodSeconds ({grace})"
-            ),
+            format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})"),
         );
     }
 }

@@ -18,7 +18,12 @@ pub(super) fn validate(errors: &mut Errors, scope: &Scope<'_>, source: &Value, p
         for key in ["secret", "configMap"] {
             if part.has(key) {
                 found += 1;
-                files(errors, part.at(key), (path, &part_path.child(key)), &mut paths);
+                files(
+                    errors,
+                    part.at(key),
+                    (path, &part_path.child(key)),
+                    &mut paths,
+                );
             }
         }
         if part.has("downwardAPI") {
@@ -34,7 +39,12 @@ pub(super) fn validate(errors: &mut Errors, scope: &Scope<'_>, source: &Value, p
         if part.has("serviceAccountToken") {
             found += 1;
             let token_path = part_path.child("serviceAccountToken");
-            token(errors, scope, part.at("serviceAccountToken"), (path, &token_path));
+            token(
+                errors,
+                scope,
+                part.at("serviceAccountToken"),
+                (path, &token_path),
+            );
         }
         if found > 1 {
             let text = "may not specify more than 1 volume type per source";

@@ -42,7 +42,12 @@ pub(crate) fn quantity(value: &Value) -> Quantity {
 
 /// Rewrites a resource list in canonical form, rounded up to thousandths.
 pub(crate) fn canonical_list(list: &mut Value) {
-    for value in list.as_object_mut().into_iter().flatten().map(|(_, value)| value) {
+    for value in list
+        .as_object_mut()
+        .into_iter()
+        .flatten()
+        .map(|(_, value)| value)
+    {
         let text = match &*value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -243,13 +248,21 @@ pub(crate) fn requirements(errors: &mut Errors, path: &Path, resources: &Value, 
         request_against_limit(errors, path, name, request, limit);
     }
     let has = |test: fn(&str) -> bool| {
-        let names = [limits, requests].into_iter().filter_map(Value::as_object).flatten();
+        let names = [limits, requests]
+            .into_iter()
+            .filter_map(Value::as_object)
+            .flatten();
         names.into_iter().any(|(name, _)| test(name))
     };
     if has(is_huge_page) && !has(|name| matches!(name, "cpu" | "memory")) {
         errors.forbidden(path, "HugePages require cpu or memory");
     }
-    claim_names(errors, &path.child("claims"), resources.items("claims"), rules.claims);
+    claim_names(
+        errors,
+        &path.child("claims"),
+        resources.items("claims"),
+        rules.claims,
+    );
 }
 
 fn entry(errors: &mut Errors, path: &Path, name: &str, value: Quantity, rules: Rules<'_>) {
@@ -269,8 +282,7 @@ fn entry(errors: &mut Errors, path: &Path, name: &str, value: Quantity, rules: R
 }
 
 fn is_divisible(size: &str, value: Quantity) -> bool {
-    Quantity::parse(size)
-        .is_ok_and(|size| size.signum() > 0 && value.is_multiple_of(&size))
+    Quantity::parse(size).is_ok_and(|size| size.signum() > 0 && value.is_multiple_of(&size))
 }
 
 /// True when some container asks for huge pages that are no multiple of their size.
@@ -278,7 +290,9 @@ pub(crate) fn has_odd_huge_pages(spec: &Value) -> bool {
     let containers = ["containers", "initContainers"].map(|list| spec.items(list));
     containers.into_iter().flatten().any(|container| {
         let resources = container.at("resources");
-        let mut all = resources.entries("limits").chain(resources.entries("requests"));
+        let mut all = resources
+            .entries("limits")
+            .chain(resources.entries("requests"));
         all.any(|(name, value)| {
             let size = name.strip_prefix("hugepages-");
             size.is_some_and(|size| !is_divisible(size, quantity(value)))
@@ -315,7 +329,7 @@ fn request_against_limit(
 }
 
 fn claim_names(errors: &mut Errors, path: &Path, claims: &[Value], known: &BTreeSet<String>) {
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
     for (i, claim) in claims.iter().enumerate() {
         let (path, name) = (path.index(i), claim.text("name"));
         if name.is_empty() {
@@ -450,9 +464,7 @@ pub(crate) fn qos_class(spec: &Value) -> &'static str {
 /// The amounts of CPU and memory that are more than nothing.
 fn counted(list: &Value) -> Amounts {
     let mut amounts = amounts(list);
-    amounts.retain(|name, amount| {
-        matches!(name.as_str(), "cpu" | "memory") && amount.signum() > 0
-    });
+    amounts.retain(|name, amount| matches!(name.as_str(), "cpu" | "memory") && amount.signum() > 0);
     amounts
 }
 
@@ -469,8 +481,14 @@ mod tests {
             (json!({"limits": {"cpu": "0"}}), "BestEffort"),
             (json!({"requests": {"cpu": "1"}}), "Burstable"),
             (json!({"limits": both, "requests": both}), "Guaranteed"),
-            (json!({"limits": both, "requests": {"cpu": "1"}}), "Burstable"),
-            (json!({"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}), "Burstable"),
+            (
+                json!({"limits": both, "requests": {"cpu": "1"}}),
+                "Burstable",
+            ),
+            (
+                json!({"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}),
+                "Burstable",
+            ),
         ] {
             let spec = json!({"containers": [{"name": "c", "resources": resources}]});
             assert_eq!(qos_class(&spec), want, "{spec}");

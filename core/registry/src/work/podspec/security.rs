@@ -9,7 +9,10 @@ use serde_json::Value;
 
 /// `spec.securityContext`
 pub(crate) fn pod(errors: &mut Errors, scope: &Scope<'_>) {
-    let (context, path) = (scope.spec.at("securityContext"), scope.path.child("securityContext"));
+    let (context, path) = (
+        scope.spec.at("securityContext"),
+        scope.path.child("securityContext"),
+    );
     for key in ["fsGroup", "runAsUser", "runAsGroup"] {
         if let Some(id) = context.number(key) {
             numeric_id(errors, &path.child(key), id);
@@ -39,9 +42,21 @@ pub(crate) fn pod(errors: &mut Errors, scope: &Scope<'_>) {
             errors.not_supported(&path.child(key), policy, supported);
         }
     }
-    seccomp(errors, context.at("seccompProfile"), &path.child("seccompProfile"));
-    windows_options(errors, context.at("windowsOptions"), &path.child("windowsOptions"));
-    app_armor(errors, context.at("appArmorProfile"), &path.child("appArmorProfile"));
+    seccomp(
+        errors,
+        context.at("seccompProfile"),
+        &path.child("seccompProfile"),
+    );
+    windows_options(
+        errors,
+        context.at("windowsOptions"),
+        &path.child("windowsOptions"),
+    );
+    app_armor(
+        errors,
+        context.at("appArmorProfile"),
+        &path.child("appArmorProfile"),
+    );
     selinux_policy(errors, scope, context, &path.child("seLinuxChangePolicy"));
 }
 
@@ -171,10 +186,22 @@ pub(crate) fn container(errors: &mut Errors, context: &Value, path: &Path, host_
             errors.invalid(&path, mount, "`hostUsers` must be false to use `Unmasked`");
         }
     }
-    seccomp(errors, context.at("seccompProfile"), &path.child("seccompProfile"));
+    seccomp(
+        errors,
+        context.at("seccompProfile"),
+        &path.child("seccompProfile"),
+    );
     escalation(errors, context, path);
-    windows_options(errors, context.at("windowsOptions"), &path.child("windowsOptions"));
-    app_armor(errors, context.at("appArmorProfile"), &path.child("appArmorProfile"));
+    windows_options(
+        errors,
+        context.at("windowsOptions"),
+        &path.child("windowsOptions"),
+    );
+    app_armor(
+        errors,
+        context.at("appArmorProfile"),
+        &path.child("appArmorProfile"),
+    );
 }
 
 fn escalation(errors: &mut Errors, context: &Value, path: &Path) {
@@ -263,10 +290,16 @@ fn seccomp(errors: &mut Errors, profile: &Value, path: &Path) {
     if profile.is_null() {
         return;
     }
-    let (kind, file) = (profile.text("type"), profile.optional_text("localhostProfile"));
+    let (kind, file) = (
+        profile.text("type"),
+        profile.optional_text("localhostProfile"),
+    );
     let file_path = path.child("localhostProfile");
     if kind.is_empty() {
-        errors.required(&path.child("type"), "type is required when seccompProfile is set");
+        errors.required(
+            &path.child("type"),
+            "type is required when seccompProfile is set",
+        );
     } else if !PROFILES.contains(&kind) {
         errors.not_supported(&path.child("type"), kind, &PROFILES);
     }
@@ -292,7 +325,10 @@ fn app_armor(errors: &mut Errors, profile: &Value, path: &Path) {
     if profile.is_null() {
         return;
     }
-    let (kind, file) = (profile.text("type"), profile.optional_text("localhostProfile"));
+    let (kind, file) = (
+        profile.text("type"),
+        profile.optional_text("localhostProfile"),
+    );
     let file_path = path.child("localhostProfile");
     match (kind, file) {
         ("Localhost", None) => errors.required(&file_path, NEEDED),
@@ -312,7 +348,10 @@ fn app_armor(errors: &mut Errors, profile: &Value, path: &Path) {
         }
         ("RuntimeDefault" | "Unconfined", None) => {}
         ("", _) => {
-            errors.required(&path.child("type"), "type is required when appArmorProfile is set");
+            errors.required(
+                &path.child("type"),
+                "type is required when appArmorProfile is set",
+            );
         }
         _ => errors.not_supported(&path.child("type"), kind, &PROFILES),
     }
@@ -373,9 +412,7 @@ fn windows_user(errors: &mut Errors, name: &str, path: &Path) {
         refuse("runAsUserName's User cannot contain only periods or spaces");
     }
     if user.contains(|c: char| r#""/\:;|=,+*?<>@[]"#.contains(c)) {
-        refuse(
-            "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]",
-        );
+        refuse("runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]");
     }
 }
 
@@ -391,7 +428,9 @@ fn is_windows_domain(domain: &str) -> bool {
         bytes.len() <= 63
             && edge(bytes.first())
             && edge(bytes.last())
-            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
     })
 }
 
@@ -469,7 +508,13 @@ pub(crate) fn annotations_match(
     let pod = spec.at("securityContext");
     if let Some(annotation) = annotations.optional_text(SECCOMP_POD) {
         let path = spec_path.child("securityContext").child("seccompProfile");
-        agree(errors, annotation, pod.at("seccompProfile"), "seccomp", &path);
+        agree(
+            errors,
+            annotation,
+            pod.at("seccompProfile"),
+            "seccomp",
+            &path,
+        );
     }
     for (container, path) in visit(spec, spec_path) {
         let (name, context) = (container.text("name"), container.at("securityContext"));
@@ -477,7 +522,13 @@ pub(crate) fn annotations_match(
         let key = format!("{SECCOMP_CONTAINER}{name}");
         if let Some(annotation) = annotations.optional_text(&key) {
             let path = path.child("seccompProfile");
-            agree(errors, annotation, context.at("seccompProfile"), "seccomp", &path);
+            agree(
+                errors,
+                annotation,
+                context.at("seccompProfile"),
+                "seccomp",
+                &path,
+            );
         }
         let profile = match context.at("appArmorProfile") {
             Value::Null => pod.at("appArmorProfile"),
@@ -487,7 +538,13 @@ pub(crate) fn annotations_match(
         if let Some(annotation) = annotations.optional_text(&key)
             && spec.at("os").text("name") != "windows"
         {
-            agree(errors, annotation, profile, "apparmor", &path.child("appArmorProfile"));
+            agree(
+                errors,
+                annotation,
+                profile,
+                "apparmor",
+                &path.child("appArmorProfile"),
+            );
         }
     }
 }
@@ -505,9 +562,7 @@ fn agree(errors: &mut Errors, annotation: &str, profile: &Value, what: &str, pat
     if !matches {
         let text = format!("{what} type in annotation and field must match");
         errors.forbidden(&path.child("type"), text);
-    } else if profile.text("type") == "Localhost"
-        && annotation.strip_prefix("localhost/") != file
-    {
+    } else if profile.text("type") == "Localhost" && annotation.strip_prefix("localhost/") != file {
         let text = format!("{what} profile in annotation and field must match");
         errors.forbidden(&path.child("localhostProfile"), text);
     }

@@ -21,7 +21,10 @@ pub(crate) fn validate(errors: &mut Errors, scope: &Scope<'_>) {
                 errors.not_supported(&path.child(key), policy, &["Honor", "Ignore"]);
             }
         }
-        let (keys, selector) = (constraint.texts("matchLabelKeys"), constraint.at("labelSelector"));
+        let (keys, selector) = (
+            constraint.texts("matchLabelKeys"),
+            constraint.at("labelSelector"),
+        );
         if scope.options.loose.match_label_keys {
             old_label_keys(errors, &path.child("matchLabelKeys"), &keys, selector);
         } else {
@@ -39,7 +42,10 @@ fn basics(errors: &mut Errors, constraint: &Value, others: &[Value], path: &Path
     if skew <= 0 {
         errors.invalid(&path.child("maxSkew"), skew, "must be greater than zero");
     }
-    let (key, action) = (constraint.text("topologyKey"), constraint.text("whenUnsatisfiable"));
+    let (key, action) = (
+        constraint.text("topologyKey"),
+        constraint.text("whenUnsatisfiable"),
+    );
     if key.is_empty() {
         errors.required(&path.child("topologyKey"), "can not be empty");
     }

@@ -14,13 +14,21 @@ const SOURCES: [(&str, &str, &str); 29] = [
     ("hostPath", "hostPath", "hostPath"),
     ("gitRepo", "gitRepo", "gitRepo"),
     ("gcePersistentDisk", "gcePersistentDisk", "persistentDisk"),
-    ("awsElasticBlockStore", "awsElasticBlockStore", "awsElasticBlockStore"),
+    (
+        "awsElasticBlockStore",
+        "awsElasticBlockStore",
+        "awsElasticBlockStore",
+    ),
     ("secret", "secret", "secret"),
     ("nfs", "nfs", "nfs"),
     ("iscsi", "iscsi", "iscsi"),
     ("glusterfs", "glusterfs", "glusterfs"),
     ("flocker", "flocker", "flocker"),
-    ("persistentVolumeClaim", "persistentVolumeClaim", "persistentVolumeClaim"),
+    (
+        "persistentVolumeClaim",
+        "persistentVolumeClaim",
+        "persistentVolumeClaim",
+    ),
     ("rbd", "rbd", "rbd"),
     ("cinder", "cinder", "cinder"),
     ("cephfs", "cephFS", "cephfs"),
@@ -31,7 +39,11 @@ const SOURCES: [(&str, &str, &str); 29] = [
     ("configMap", "configMap", "configMap"),
     ("azureFile", "azureFile", "azureFile"),
     ("vsphereVolume", "vsphereVolume", "vsphereVolume"),
-    ("photonPersistentDisk", "photonPersistentDisk", "photonPersistentDisk"),
+    (
+        "photonPersistentDisk",
+        "photonPersistentDisk",
+        "photonPersistentDisk",
+    ),
     ("portworxVolume", "portworxVolume", "portworxVolume"),
     ("azureDisk", "azureDisk", "azureDisk"),
     ("storageos", "storageos", "storageos"),
@@ -46,7 +58,10 @@ const SOURCES: [(&str, &str, &str); 29] = [
 pub(super) fn validate<'a>(errors: &mut Errors, scope: &Scope<'a>) -> BTreeMap<&'a str, &'a Value> {
     let list = scope.path.child("volumes");
     let spec: &'a Value = scope.spec;
-    let pod = scope.metadata.map(|metadata| metadata.text("name")).unwrap_or_default();
+    let pod = scope
+        .metadata
+        .map(|metadata| metadata.text("name"))
+        .unwrap_or_default();
     let made: BTreeSet<String> = spec
         .items("volumes")
         .iter()
@@ -93,13 +108,16 @@ fn source(errors: &mut Errors, scope: &Scope<'_>, volume: &Value, path: &Path) {
         }
         found += 1;
         if found > 1 {
-            errors.forbidden(&path.child(wrong), "may not specify more than 1 volume type");
+            errors.forbidden(
+                &path.child(wrong),
+                "may not specify more than 1 volume type",
+            );
             continue;
         }
         let source = volume.at(key);
         let before = (scope, volume.text("name"));
         one_source(errors, before, key, source, &path.child(right));
-        if *key == "ephemeral" {
+        if key == "ephemeral" {
             claim_name(errors, before, path);
         }
     }
@@ -140,7 +158,10 @@ fn one_source(
             errors.required(&path.child("claimName"), "");
         }
         "ephemeral" => {
-            let (template, path) = (source.at("volumeClaimTemplate"), path.child("volumeClaimTemplate"));
+            let (template, path) = (
+                source.at("volumeClaimTemplate"),
+                path.child("volumeClaimTemplate"),
+            );
             if template.is_null() {
                 errors.required(&path, "");
             } else {
@@ -160,7 +181,10 @@ fn one_source(
 
 /// The claim of an ephemeral volume is named after the Pod and the volume.
 fn claim_name(errors: &mut Errors, (scope, volume): (&Scope<'_>, &str), path: &Path) {
-    let pod = scope.metadata.map(|metadata| metadata.text("name")).unwrap_or_default();
+    let pod = scope
+        .metadata
+        .map(|metadata| metadata.text("name"))
+        .unwrap_or_default();
     if pod.is_empty() || volume.is_empty() {
         return;
     }
@@ -245,7 +269,12 @@ pub(super) fn downward_file(errors: &mut Errors, file: &Value, path: &Path) {
     words::local_path(errors, &path.child("path"), target);
     let resource = file.at("resourceFieldRef");
     if file.has("fieldRef") {
-        env::field_ref(errors, file.at("fieldRef"), &FIELDS, &path.child("fieldRef"));
+        env::field_ref(
+            errors,
+            file.at("fieldRef"),
+            &FIELDS,
+            &path.child("fieldRef"),
+        );
         if !resource.is_null() {
             let text = "fieldRef and resourceFieldRef can not be specified simultaneously";
             errors.invalid(path, "resource", text);

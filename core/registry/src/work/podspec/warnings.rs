@@ -23,7 +23,12 @@ pub(crate) fn of_template(template: &Value, path: &Path) -> Vec<String> {
     overlap::paths(&mut warnings, spec);
     repeated(&mut warnings, spec, &spec_path);
     for name in ["memory", "ephemeral-storage"] {
-        fraction(&mut warnings, spec.at("overhead"), name, &spec_path.child("overhead"));
+        fraction(
+            &mut warnings,
+            spec.at("overhead"),
+            name,
+            &spec_path.child("overhead"),
+        );
     }
     let pod_seccomp = spec.at("securityContext").has("seccompProfile");
     let key = "seccomp.security.alpha.kubernetes.io/pod";
@@ -36,7 +41,10 @@ pub(crate) fn of_template(template: &Value, path: &Path) -> Vec<String> {
     }
     ports(&mut warnings, spec, &spec_path);
     port_names(&mut warnings, spec, &spec_path);
-    if spec.number("terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+    if spec
+        .number("terminationGracePeriodSeconds")
+        .is_some_and(|seconds| seconds < 0)
+    {
         warnings.push(format!(
             "{}: must be >= 0; negative values are invalid and will be treated as 1",
             spec_path.child("terminationGracePeriodSeconds")
@@ -50,9 +58,7 @@ pub(crate) fn of_template(template: &Value, path: &Path) -> Vec<String> {
 /// Labels of nodes that have a newer name, with what to say about them.
 fn deprecated_label(key: &str) -> Option<&'static str> {
     Some(match key {
-        "beta.kubernetes.io/arch" => {
-            "deprecated since v1.14; use \"kubernetes.io/arch\" instead"
-        }
+        "beta.kubernetes.io/arch" => "deprecated since v1.14; use \"kubernetes.io/arch\" instead",
         "beta.kubernetes.io/os" => "deprecated since v1.14; use \"kubernetes.io/os\" instead",
         "failure-domain.beta.kubernetes.io/region" => {
             "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead"
@@ -67,9 +73,7 @@ fn deprecated_label(key: &str) -> Option<&'static str> {
         "scheduler.alpha.kubernetes.io/preferAvoidPods" => {
             "deprecated since v1.22; use Taints and Tolerations instead"
         }
-        "node-role.kubernetes.io/master" => {
-            "use \"node-role.kubernetes.io/control-plane\" instead"
-        }
+        "node-role.kubernetes.io/master" => "use \"node-role.kubernetes.io/control-plane\" instead",
         _ => return None,
     })
 }
@@ -85,7 +89,10 @@ fn placement(warnings: &mut Vec<String>, spec: &Value, path: &Path) {
     let required = "requiredDuringSchedulingIgnoredDuringExecution";
     let terms = node.at(required).items("nodeSelectorTerms");
     for (i, term) in terms.iter().enumerate() {
-        let path = node_path.child(required).child("nodeSelectorTerms").index(i);
+        let path = node_path
+            .child(required)
+            .child("nodeSelectorTerms")
+            .index(i);
         node_term(warnings, term, false, &path);
     }
     let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
@@ -162,15 +169,51 @@ fn old_seccomp(path: &Path, key: &str) -> String {
 
 fn volumes(warnings: &mut Vec<String>, spec: &Value, path: &Path) {
     const OLD: [(&str, &str, &str); 9] = [
-        ("photonPersistentDisk", "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
-        ("gitRepo", "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
-        ("scaleIO", "scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
-        ("flocker", "flocker", "deprecated in v1.22, non-functional in v1.25+"),
-        ("storageos", "storageOS", "deprecated in v1.22, non-functional in v1.25+"),
-        ("quobyte", "quobyte", "deprecated in v1.22, non-functional in v1.25+"),
-        ("glusterfs", "glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
-        ("cephfs", "cephfs", "deprecated in v1.28, non-functional in v1.31+"),
-        ("rbd", "rbd", "deprecated in v1.28, non-functional in v1.31+"),
+        (
+            "photonPersistentDisk",
+            "photonPersistentDisk",
+            "deprecated in v1.11, non-functional in v1.16+",
+        ),
+        (
+            "gitRepo",
+            "gitRepo",
+            "deprecated in v1.11, and disabled by default in v1.33+",
+        ),
+        (
+            "scaleIO",
+            "scaleIO",
+            "deprecated in v1.16, non-functional in v1.22+",
+        ),
+        (
+            "flocker",
+            "flocker",
+            "deprecated in v1.22, non-functional in v1.25+",
+        ),
+        (
+            "storageos",
+            "storageOS",
+            "deprecated in v1.22, non-functional in v1.25+",
+        ),
+        (
+            "quobyte",
+            "quobyte",
+            "deprecated in v1.22, non-functional in v1.25+",
+        ),
+        (
+            "glusterfs",
+            "glusterfs",
+            "deprecated in v1.25, non-functional in v1.26+",
+        ),
+        (
+            "cephfs",
+            "cephfs",
+            "deprecated in v1.28, non-functional in v1.31+",
+        ),
+        (
+            "rbd",
+            "rbd",
+            "deprecated in v1.28, non-functional in v1.31+",
+        ),
     ];
     for (i, volume) in spec.items("volumes").iter().enumerate() {
         let path = path.child("volumes").index(i);
@@ -180,7 +223,10 @@ fn volumes(warnings: &mut Vec<String>, spec: &Value, path: &Path) {
             }
         }
         let claim = volume.at("ephemeral").at("volumeClaimTemplate").at("spec");
-        let path = path.child("ephemeral").child("volumeClaimTemplate").child("spec");
+        let path = path
+            .child("ephemeral")
+            .child("volumeClaimTemplate")
+            .child("spec");
         claim_spec(warnings, claim, &path);
     }
 }
@@ -238,7 +284,10 @@ fn container_warnings(
     }
     let key = format!("{}{name}", security::APP_ARMOR);
     if let Some(value) = annotations.optional_text(&key) {
-        let pod = template.at("spec").at("securityContext").at("appArmorProfile");
+        let pod = template
+            .at("spec")
+            .at("securityContext")
+            .at("appArmorProfile");
         let field = security::app_armor_field(value);
         let in_template = !root.as_str().is_empty();
         let told = pod.is_null() || field.as_ref() != Some(pod);
@@ -283,7 +332,10 @@ fn ports(warnings: &mut Vec<String>, spec: &Value, path: &Path) {
     for (container, path) in visit(spec, path) {
         for (i, port) in container.items("ports").iter().enumerate() {
             let path = path.child("ports").index(i);
-            let (number, protocol) = (port.number("containerPort").unwrap_or(0), port.text("protocol"));
+            let (number, protocol) = (
+                port.number("containerPort").unwrap_or(0),
+                port.text("protocol"),
+            );
             let host = port.number("hostPort").unwrap_or(0);
             let address = port.text("hostIP");
             if !address.is_empty() && host == 0 {
@@ -362,7 +414,12 @@ fn selectors(warnings: &mut Vec<String>, spec: &Value, path: &Path) {
 
 fn addresses(warnings: &mut Vec<String>, spec: &Value, path: &Path) {
     let servers = path.child("dnsConfig").child("nameservers");
-    for (i, server) in spec.at("dnsConfig").texts("nameservers").into_iter().enumerate() {
+    for (i, server) in spec
+        .at("dnsConfig")
+        .texts("nameservers")
+        .into_iter()
+        .enumerate()
+    {
         warnings.extend(ip::ip_warnings(servers.index(i).as_str(), server));
     }
     for (i, alias) in spec.items("hostAliases").iter().enumerate() {

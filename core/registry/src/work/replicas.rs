@@ -1,0 +1,194 @@
+//! What the controllers that make Pods have in common: selector, template, status counters,
+//! numbers that may be percentages.
+//!
+//! Source: `pkg/apis/apps/validation`.
+
+use super::podspec::{self, options::Options};
+use crate::field::path::{Errors, NEGATIVE, Path};
+use crate::field::read::Read;
+use crate::field::{names, selector, words};
+use serde_json::Value;
+
+/// `spec.selector`; `kind` stands in the text about an empty one.
+pub(super) fn check_selector(errors: &mut Errors, spec: &Value, path: &Path, kind: &str) {
+    let (found, path) = (spec.at("selector"), path.child("selector"));
+    if found.is_null() {
+        errors.required(&path, "");
+        return;
+    }
+    selector::label_selector(errors, &path, found, false);
+    if selector::is_empty(found) {
+        let text = format!("empty selector is invalid for {kind}");
+        errors.invalid(&path, found.clone(), text);
+    }
+}
+
+/// A numeric field of the spec that may not be negative; nothing counts as zero.
+pub(super) fn nonnegative(errors: &mut Errors, holder: &Value, path: &Path, keys: &[&str]) {
+    for key in keys {
+        let value = holder.number(key).unwrap_or(0);
+        if value < 0 {
+            errors.invalid(&path.child(key), value, NEGATIVE);
+        }
+    }
+}
+
+/// A template whose Pods the selector has to match.
+pub(super) fn matching_template(
+    errors: &mut Errors,
+    spec: &Value,
+    path: &Path,
+    options: &Options,
+    kind: &str,
+) {
+    let found = spec.at("selector");
+    let path = path.child("template");
+    let template = spec.at("template");
+    labels_match(errors, found, template, &path);
+    podspec::template(errors, template, &path, options);
+    restart_and_deadline(errors, template, &path, kind);
+}
+
+/// The template's labels match the selector, unless it is empty or missing.
+pub(super) fn labels_match(errors: &mut Errors, found: &Value, template: &Value, path: &Path) {
+    let labels = template.at("metadata").at("labels");
+    let empty = !found.is_null() && selector::is_empty(found);
+    if !empty && !selector::matches(found, labels) {
+        errors.invalid(
+            &path.child("metadata").child("labels"),
+            labels.clone(),
+            "`selector` does not match template `labels`",
+        );
+    }
+}
+
+/// Pods of controllers run for ever.
+pub(super) fn restart_and_deadline(errors: &mut Errors, template: &Value, path: &Path, kind: &str) {
+    let (spec, path) = (template.at("spec"), path.child("spec"));
+    let policy = spec.text("restartPolicy");
+    if policy != "Always" {
+        errors.not_supported(&path.child("restartPolicy"), policy, &["Always"]);
+    }
+    if spec.has("activeDeadlineSeconds") {
+        errors.forbidden(
+            &path.child("activeDeadlineSeconds"),
+            format!("activeDeadlineSeconds in {kind} is not Supported"),
+        );
+    }
+}
+
+/// Counters of the status that may not exceed another one.
+pub(super) fn at_most(
+    errors: &mut Errors,
+    status: &Value,
+    path: &Path,
+    keys: &[&str],
+    (limit, text): (&str, &str),
+) {
+    let most = status.number(limit).unwrap_or(0);
+    for key in keys {
+        let value = status.number(key).unwrap_or(0);
+        if value > most {
+            errors.invalid(&path.child(key), value, text);
+        }
+    }
+}
+
+/// `status.collisionCount` never goes down.
+pub(super) fn collision_count(errors: &mut Errors, status: &Value, old: &Value, path: &Path) {
+    let (new, old) = (
+        status.number("collisionCount"),
+        old.number("collisionCount"),
+    );
+    if old.is_some_and(|old| new.is_none_or(|new| new < old)) {
+        let value = new.unwrap_or(0);
+        errors.invalid(
+            &path.child("collisionCount"),
+            value,
+            "cannot be decremented",
+        );
+    }
+}
+
+/// A number or percentage, not negative.
+pub(super) fn int_or_percent(errors: &mut Errors, value: &Value, path: &Path) {
+    match value.as_str() {
+        Some(text) => errors.invalid_each(path, text, words::percent(text)),
+        None => errors.nonnegative(path, value.as_i64().unwrap_or(0)),
+    }
+}
+
+/// The number, or the number before the percent sign; a text that is neither counts as Go's
+/// `Atoi` has it.
+pub(super) fn plain_number(value: &Value) -> i64 {
+    match value.as_str() {
+        Some(text) => text.strip_suffix('%').unwrap_or(text).parse().unwrap_or(0),
+        None => value.as_i64().unwrap_or(0),
+    }
+}
+
+/// Percentages end at 100.
+pub(super) fn at_most_all(errors: &mut Errors, value: &Value, path: &Path) {
+    let percent = value
+        .as_str()
+        .filter(|text| words::percent(text).is_empty());
+    if percent.is_some() && plain_number(value) > 100 {
+        errors.invalid(path, value.clone(), "must not be greater than 100%");
+    }
+}
+
+/// A warning when the name cannot be part of a host name.
+pub(super) fn name_warning(object: &Value) -> Option<String> {
+    let texts = names::dns1123_label(object.at("metadata").text("name"));
+    if texts.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "metadata.name: this is used in Pod names and hostnames, which can result in surprising \
+         behavior; a DNS label is recommended: [{}]",
+        texts.join(" ")
+    ))
+}
+
+/// Warnings about the template: on create, and on update when the generation changed.
+pub(super) fn template_warnings(object: &Value, old: Option<&Value>) -> Vec<String> {
+    let generation = |object: &Value| object.at("metadata").number("generation");
+    if old.is_some_and(|old| generation(old) == generation(object)) {
+        return Vec::new();
+    }
+    let path = Path::new("spec").child("template");
+    podspec::warnings::of_template(object.at("spec").at("template"), &path)
+}
+
+/// How the template of `object` is checked.
+pub(super) fn template_options(old: Option<&Value>) -> Options {
+    match old.map(|old| old.at("spec").at("template")) {
+        None => Options::create(false),
+        Some(template) => Options::update(false, template.at("spec"), template.at("metadata")),
+    }
+}
+
+/// Defaults of `spec.template`.
+pub(super) fn default_template(object: &mut Value) {
+    use podspec::defaults;
+    let spec = object.get_mut("spec");
+    let Some(template) = spec.and_then(|spec| spec.get_mut("template")) else {
+        return;
+    };
+    if let Some(metadata) = template.get_mut("metadata") {
+        defaults::drop_init_annotations(metadata);
+    }
+    if let Some(spec) = crate::field::read::ensure(template, "spec") {
+        defaults::pod_spec(spec);
+    }
+}
+
+/// Drops disabled fields of `spec.template`.
+pub(super) fn drop_disabled(object: &mut Value, old: Option<&Value>) {
+    let spec = object.get_mut("spec");
+    let template = spec.and_then(|spec| spec.get_mut("template"));
+    if let Some(spec) = template.and_then(|template| template.get_mut("spec")) {
+        let old = old.map(|old| old.at("spec").at("template").at("spec"));
+        podspec::drop_disabled(spec, old);
+    }
+}
