@@ -290,10 +290,16 @@ fn encode_continue(last: &str, version: u64) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token.to_string())
 }
 
+/// As Go decodes: the last character's spare bits may be anything.
+const LENIENT: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
+    &base64::alphabet::URL_SAFE,
+    base64::engine::general_purpose::NO_PAD.with_decode_allow_trailing_bits(true),
+);
+
 /// First place and version of a continue token; no version means the latest.
 fn decode_continue(token: &str) -> Result<(String, Option<u64>), String> {
     let bad = |why: String| format!("continue key is not valid: {why}");
-    let data = base64::engine::general_purpose::URL_SAFE_NO_PAD
+    let data = LENIENT
         .decode(token)
         .map_err(|error| bad(base64_error(&error, token)))?;
     let value = schema::json::parse(&data).map_err(|e| bad(e.message))?;

@@ -227,10 +227,10 @@ impl ApiError {
 
     /// 422 with one cause per field error; `kind` is the kind's name.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let texts = dedup(errors.iter().map(ToString::to_string).collect());
         let list = match texts.len() {
             1 => texts.concat(),
-            _ => format!("[{}]", dedup(texts).join(", ")),
+            _ => format!("[{}]", texts.join(", ")),
         };
         let qualified = if group.is_empty() {
             kind.to_owned()
