@@ -21,12 +21,14 @@ pub(crate) fn types(text: &str) -> (Types, Vec<String>) {
         let words: Vec<&str> = words.collect();
         match (first, words.as_slice()) {
             ("" | "#", _) => {}
-            ("type", [name, expression, options @ ..]) => {
+            ("type", [name, expression, options @ ..]) if !line.starts_with(' ') => {
                 loader
                     .named
                     .insert((*name).to_owned(), named(expression, options));
             }
-            ("struct", [name, options @ ..]) => current = Some(loader.add_struct(name, options)),
+            ("struct", [name, options @ ..]) if !line.starts_with(' ') => {
+                current = Some(loader.add_struct(name, options))
+            }
             (field, [expression, options @ ..]) if line.starts_with(' ') => {
                 loader.lines.push((
                     current.unwrap_or_default(),

@@ -120,10 +120,15 @@ pub(crate) fn authorize_resource(
     } else {
         format!("{}/{}", kind.plural, path.subresource)
     };
-    let scope = if path.namespace.is_empty() {
+    // A Namespace is in itself.
+    let namespace = match path.kind.resource {
+        model::Resource::NAMESPACES => &path.name,
+        _ => &path.namespace,
+    };
+    let scope = if namespace.is_empty() {
         "at the cluster scope".to_owned()
     } else {
-        format!("in the namespace {:?}", path.namespace)
+        format!("in the namespace {namespace:?}")
     };
     let qualified = if kind.group.is_empty() {
         kind.plural.clone()
