@@ -109,12 +109,22 @@ impl ServiceRecords {
 
     /// Every address that has a reverse name because of this Service, in order, each once.
     pub(crate) fn reverse_addresses(&self) -> Vec<IpAddr> {
-        let mut all: Vec<IpAddr> = self.endpoints.iter().map(|e| e.address).collect();
+        let mut all = self.endpoint_addresses();
         if self.kind == Kind::Cluster {
             all.extend(self.v4.iter().copied().map(IpAddr::V4));
             all.extend(self.v6.iter().copied().map(IpAddr::V6));
+            all.sort_unstable();
+            all.dedup();
         }
-        all.sort_unstable();
+        all
+    }
+
+    /// The addresses of all endpoints, in order, each once.
+    fn endpoint_addresses(&self) -> Vec<IpAddr> {
+        let in_order = self.by_address.iter();
+        let mut all: Vec<IpAddr> = in_order
+            .map(|index| self.endpoints[*index as usize].address)
+            .collect();
         all.dedup();
         all
     }
@@ -267,17 +277,20 @@ fn port_set_index(sets: &mut Vec<Vec<SlicePort>>, slice: &EndpointSlice) -> u16 
 
 /// Counts the pairs that weights are shares of, then sorts the endpoints and drops doubles.
 fn index_endpoints(records: &mut ServiceRecords) {
-    let mut named: BTreeMap<(Box<str>, Protocol), u32> = BTreeMap::new();
-    let mut all = 0u32;
+    let mut counts = vec![0u32; records.port_sets.len()];
     for endpoint in &records.endpoints {
-        let ports = records.ports_of(endpoint);
-        let pairs = u32::try_from(ports.len().max(1)).unwrap_or(u32::MAX);
-        all = all.saturating_add(pairs);
-        for port in ports {
-            *named.entry((port.name.clone(), port.protocol)).or_default() += 1;
+        if let Some(count) = counts.get_mut(usize::from(endpoint.port_set)) {
+            *count += 1;
         }
     }
-    records.pairs = all;
+    let mut named: BTreeMap<(Box<str>, Protocol), u32> = BTreeMap::new();
+    for (ports, count) in records.port_sets.iter().zip(counts) {
+        let pairs = u32::try_from(ports.len().max(1)).unwrap_or(u32::MAX);
+        records.pairs = records.pairs.saturating_add(pairs.saturating_mul(count));
+        for port in ports.iter().filter(|_| count > 0) {
+            *named.entry((port.name.clone(), port.protocol)).or_default() += count;
+        }
+    }
     if records.kind == Kind::Headless {
         records.ports = named
             .into_iter()
@@ -297,7 +310,7 @@ fn index_endpoints(records: &mut ServiceRecords) {
 }
 
 fn add_headless(records: &mut ServiceRecords) {
-    let addresses: BTreeSet<IpAddr> = records.endpoints.iter().map(|e| e.address).collect();
+    let addresses = records.endpoint_addresses();
     push_addresses(records, addresses);
 }
 

@@ -135,7 +135,8 @@ impl Zone {
         let mut zone = Self::new(settings);
         let names = snapshot.namespaces.keys().map(|name| key_of_label(name));
         zone.namespaces = Arc::new(names.collect());
-        let orphans = snapshot.slices_of.keys();
+        let slices = snapshot.slices_of.keys();
+        let orphans = slices.filter(|id| !snapshot.services.contains_key(id));
         for id in snapshot.services.keys().chain(orphans) {
             zone.update_service(snapshot, id);
         }
