@@ -12,19 +12,22 @@ pub(crate) fn resolve(
     ingress: &Ingress,
     snapshot: &Snapshot,
     settings: &Settings,
-) -> Result<(), Option<Problem>> {
+) -> Result<(), Option<Box<Problem>>> {
     if let Some(name) = &ingress.class_name {
         return match snapshot.ingress_classes.get(name.as_str()) {
             Some(class) if class.controller == settings.controller => Ok(()),
             Some(_) => Err(None),
-            None => Err(Some(no_such_class(ingress, name, snapshot, settings))),
+            None => {
+                let problem = no_such_class(ingress, name, snapshot, settings);
+                Err(Some(Box::new(problem)))
+            }
         };
     }
     match ingress.meta.annotations.get(CLASS_ANNOTATION) {
         Some(class) if *class == settings.annotation_class => Ok(()),
         Some(_) => Err(None),
         None if settings.watch_without_class => Ok(()),
-        None => Err(Some(no_class(ingress, snapshot, settings))),
+        None => Err(Some(Box::new(no_class(ingress, snapshot, settings)))),
     }
 }
 

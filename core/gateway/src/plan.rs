@@ -243,6 +243,7 @@ fn class_problems(snapshot: &Snapshot, table: &RouteTable) -> Vec<Problem> {
         .filter(|(id, _)| !table.entries.contains_key(*id));
     others
         .filter_map(|(_, ingress)| class::resolve(ingress, snapshot, &table.settings).err()?)
+        .map(|problem| *problem)
         .collect()
 }
 

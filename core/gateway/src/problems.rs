@@ -44,10 +44,7 @@ fn backend_problem(
             field("name"),
             Severity::Error,
             "ServiceMissing",
-            format!(
-                "There is no Service {id}, so {} answers 503.",
-                location.path
-            ),
+            format!("There is no Service {id}, so {} answers 503.", origin.path),
             format!(
                 "Create the Service in namespace {}, or name another.",
                 id.namespace
@@ -73,7 +70,7 @@ fn backend_problem(
             "NoEndpoints",
             format!(
                 "Service {id} has no ready endpoint, so {} answers 503.",
-                location.path
+                origin.path
             ),
             "Check that its selector matches Pods and that they are ready.".to_owned(),
         ));

@@ -56,32 +56,32 @@ pub struct Forward {
 pub fn select(table: &RouteTable, head: &RequestHead) -> Decision {
     match prepare(table, head) {
         Ok(context) => route(table, head, context),
-        Err((context, answer)) => Decision {
+        Err(refused) => Decision {
             global: table.global.clone(),
             host: None,
             location: None,
-            context,
+            context: refused.0,
             cors_origin: None,
-            action: Action::Answer(answer),
+            action: Action::Answer(refused.1),
         },
     }
 }
 
 /// Works out host, path and client, or refuses the request.
-fn prepare(table: &RouteTable, head: &RequestHead) -> Result<Context, (Context, Answer)> {
+fn prepare(table: &RouteTable, head: &RequestHead) -> Result<Context, Box<(Context, Answer)>> {
     let mut context = client::context(table, head);
     if matches!(head.method.as_str(), "TRACE" | "CONNECT") {
-        return Err((context, Answer::status(405)));
+        return Err(Box::new((context, Answer::status(405))));
     }
     let hosts = head.headers.count("host");
     if hosts > 1 || hosts == 0 && head.authority.is_none() && head.version == Version::Http11 {
-        return Err((context, Answer::bad_request()));
+        return Err(Box::new((context, Answer::bad_request())));
     }
     if hosts > 0 || head.authority.is_some() {
         let named = head.authority.as_deref().unwrap_or(head.host_header());
         match host_name(named) {
             Ok(host) => context.host = host,
-            Err(_) => return Err((context, Answer::bad_request())),
+            Err(_) => return Err(Box::new((context, Answer::bad_request()))),
         }
         if head.authority.is_none() || head.headers.get("host").is_some() {
             context.best_host = client::best_host(table, head);
@@ -89,7 +89,7 @@ fn prepare(table: &RouteTable, head: &RequestHead) -> Result<Context, (Context, 
     }
     match path::normalise(&head.target) {
         Ok(path) => context.path = path,
-        Err(_) => return Err((context, Answer::bad_request())),
+        Err(_) => return Err(Box::new((context, Answer::bad_request()))),
     }
     Ok(context)
 }
@@ -108,7 +108,7 @@ fn route(table: &RouteTable, head: &RequestHead, context: Context) -> Decision {
         return decision;
     }
     if let Some(www) = table.www.get(&decision.context.host) {
-        let answer = www_redirect(table, head, &decision.context, www);
+        let answer = www_redirect(table, head, www);
         decision.action = Action::Answer(answer);
         return decision;
     }
@@ -162,12 +162,7 @@ fn blocked(global: &Global, head: &RequestHead) -> bool {
     listed(&global.block_user_agents, "user-agent") || listed(&global.block_referers, "referer")
 }
 
-fn www_redirect(
-    table: &RouteTable,
-    head: &RequestHead,
-    context: &Context,
-    www: &WwwRedirect,
-) -> Answer {
+fn www_redirect(table: &RouteTable, head: &RequestHead, www: &WwwRedirect) -> Answer {
     let target = head.target.strip_suffix(b"/").unwrap_or(&head.target);
     let mut location = Vec::new();
     let forwarded = |name: &str| {
@@ -182,7 +177,6 @@ fn www_redirect(
     let port = forwarded("x-forwarded-port");
     location.extend(port.unwrap_or_else(|| head.server_port.to_string().into_bytes()));
     location.extend_from_slice(target);
-    let _ = context;
     Answer::redirect(table.global.redirect_code, location)
 }
 
@@ -194,6 +188,14 @@ fn decide(
     decision: &mut Decision,
 ) {
     let policy = &location.policy;
+    if too_large(head, policy.proxy.body_size) {
+        let answer = Answer::status(413);
+        decision.action = Action::Answer(Answer {
+            close: true,
+            ..answer
+        });
+        return;
+    }
     if policy.denied.is_some() {
         decision.action = Action::Answer(Answer::status(503));
         return;
@@ -236,6 +238,13 @@ fn decide(
         rewritten: is_rewritten,
         forbidden: client::forbidden(&table.global, policy, decision.context.client),
     });
+}
+
+/// nginx looks at Content-Length as soon as the location is known, before any redirect.
+fn too_large(head: &RequestHead, limit: u64) -> bool {
+    let length = head.headers.get("content-length");
+    let length = length.and_then(|text| String::from_utf8_lossy(text).parse::<u64>().ok());
+    limit != 0 && length.is_some_and(|length| length > limit)
 }
 
 fn cors_origin(cors: &Cors, head: &RequestHead) -> Option<Vec<u8>> {

@@ -72,11 +72,6 @@ impl Decoder {
         self.state == State::Done
     }
 
-    /// Whether the body ends with the connection.
-    pub(crate) fn is_until_close(&self) -> bool {
-        self.state == State::UntilClose
-    }
-
     /// The next piece, `None` at the end.
     pub(crate) async fn next(
         &mut self,

@@ -18,6 +18,8 @@ const MAX_STREAMS: u32 = 128;
 const MAX_HEADERS: u32 = 32 * 1024;
 /// Longest wait for a client to take bytes of a response.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest body that is read over after an answer that did not need it.
+const SKIP_LIMIT: u64 = 64 << 20;
 
 /// Serves a connection.
 pub(crate) async fn serve(worker: Arc<Worker>, stream: Box<dyn Stream>, peer: Peer) {
@@ -99,6 +101,9 @@ async fn stream_request(
         upgradable: false,
     };
     exchange.run().await;
+    // A client that is still sending would take a reset for a failure.
+    incoming.limit = 0;
+    while incoming.received < SKIP_LIMIT && matches!(incoming.next().await, Ok(Some(_))) {}
     record.request_length = incoming.received;
     record.finish(&worker.shared.metrics, &head, &decision, sink.sent());
 }

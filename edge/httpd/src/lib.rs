@@ -222,9 +222,6 @@ fn bind(
     chosen: &mut Option<SocketAddr>,
 ) -> Result<std::net::TcpListener, StartError> {
     let error = |source| StartError::Bind { address, source };
-    if chosen.is_some_and(|a| a.port() != 0 && a == address) && address.port() != 0 {
-        // A fixed port that someone else serves is refused rather than shared.
-    }
     let socket = listen::bind(address).map_err(error)?;
     *chosen = Some(socket.local_addr().map_err(error)?);
     Ok(socket)

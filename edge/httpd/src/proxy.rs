@@ -152,7 +152,8 @@ impl Exchange<'_, '_> {
         match error {
             BodyError::TooLarge => self.fail_with(413).await,
             BodyError::Malformed => self.fail_with(400).await,
-            BodyError::Io(_) => {
+            BodyError::Io(error) => {
+                tracing::debug!(%error, "a client's body broke off");
                 self.record.status = 408;
                 After::Broken
             }
@@ -219,6 +220,10 @@ impl Exchange<'_, '_> {
         }
         match failure {
             Lost::Failure(Failure::Timeout) => self.fail_with(504).await,
+            Lost::Failure(Failure::Error(error)) => {
+                tracing::debug!(%error, upstream = ?self.record.upstream, "a backend failed");
+                self.fail_with(502).await
+            }
             Lost::Failure(Failure::Client(error)) => self.client_failed(error).await,
             _ => self.fail_with(502).await,
         }
@@ -259,10 +264,7 @@ impl Exchange<'_, '_> {
             proxy.http10,
         );
         let reused = upstream.reused;
-        match self
-            .exchange(&key, &mut upstream, head, policy, body, more)
-            .await
-        {
+        match self.exchange(&mut upstream, head, policy, body, more).await {
             Ok(Done::Keep) => {
                 self.worker.pool.keep(key, upstream);
                 Ok(After::Answered)
@@ -304,10 +306,7 @@ impl Exchange<'_, '_> {
         })?;
         let http10 = policy.proxy.http10;
         let head = request_head(&self.head.method, &forward.target, headers, body, http10);
-        match self
-            .exchange(key, &mut upstream, head, policy, body, more)
-            .await
-        {
+        match self.exchange(&mut upstream, head, policy, body, more).await {
             Ok(Done::Keep) => {
                 self.worker.pool.keep(key.clone(), upstream);
                 Ok(After::Answered)
@@ -322,14 +321,12 @@ impl Exchange<'_, '_> {
 
     async fn exchange(
         &mut self,
-        key: &PoolKey,
         upstream: &mut Upstream,
         head: Vec<u8>,
         policy: &Policy,
         body: &Outgoing,
         more: bool,
     ) -> Result<Done, Lost> {
-        let _ = key;
         let timeouts = Timeouts {
             send: Duration::from_secs(policy.proxy.send_timeout.max(1)),
             read: Duration::from_secs(policy.proxy.read_timeout.max(1)),

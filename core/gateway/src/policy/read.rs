@@ -108,6 +108,7 @@ fn groups(reader: &mut Reader<'_>, world: &World<'_>) -> Result<Policy, &'static
         canary: lenient(reader.flag("canary")).unwrap_or(false),
     };
     settle(checked_only(reader), &mut denied)?;
+    settle(protections(reader), &mut denied)?;
     if policy.rewrite.forwarded_prefix.is_none() {
         policy.rewrite.forwarded_prefix = settle(forwarded_prefix(reader), &mut denied)?;
     }
@@ -255,7 +256,7 @@ fn proxy(reader: &mut Reader<'_>, world: &World<'_>) -> Result<Proxy, Fail> {
         },
         redirect: proxy_redirect(reader, &default),
         cookie_domain: pair(
-            lenient(reader.text("proxy-cookie-domain", |v| valid::basic_chars_blanks(v)))
+            lenient(reader.text("proxy-cookie-domain", valid::basic_chars_blanks))
                 .unwrap_or_else(|| default("proxy-cookie-domain", "off")),
         ),
         cookie_path: pair(
@@ -503,6 +504,26 @@ fn errors(reader: &mut Reader<'_>, world: &World<'_>) -> Result<Errors, Fail> {
     })
 }
 
+/// Protections that are not built yet: the locations answer 503 rather than be open.
+fn protections(reader: &mut Reader<'_>) -> Result<(), Fail> {
+    let kind = |text: &str| text.contains("basic") || text.contains("digest");
+    let secret_type = |text: &str| text.contains("auth-file") || text.contains("auth-map");
+    let auth = strict(reader.text("auth-type", kind))?;
+    if auth.is_some() {
+        strict(reader.text("auth-secret-type", secret_type))?;
+        strict(reader.text("auth-realm", valid::words))?;
+        strict(reader.text("auth-secret", valid::basic_chars))?;
+        return Err(Fail::Deny("auth-type is not served yet".to_owned()));
+    }
+    if strict(reader.text("auth-url", valid::url_with_variables))?.is_some() {
+        return Err(Fail::Deny("auth-url is not served yet".to_owned()));
+    }
+    if strict(reader.text("auth-tls-secret", valid::basic_chars))?.is_some() {
+        return Err(Fail::Deny("auth-tls-secret is not served yet".to_owned()));
+    }
+    Ok(())
+}
+
 /// Annotations that are accepted and change nothing here, but whose bad values drop the Ingress.
 fn checked_only(reader: &mut Reader<'_>) -> Result<(), Fail> {
     strict(reader.text("client-body-buffer-size", valid::size))?;
@@ -510,5 +531,14 @@ fn checked_only(reader: &mut Reader<'_>) -> Result<(), Fail> {
         text.chars()
             .all(|c| c.is_ascii_alphanumeric() || "!:+-_@=".contains(c))
     }))?;
+    for name in ["limit-rpm", "limit-rps", "limit-connections"] {
+        strict(reader.number(name))?;
+    }
+    if let Some(list) = strict(reader.text("limit-whitelist", ranges))? {
+        let _ = list;
+    }
+    strict(reader.text("upstream-hash-by", valid::variable))?;
+    strict(reader.flag("upstream-hash-by-subset"))?;
+    strict(reader.number("upstream-hash-by-subset-size"))?;
     Ok(())
 }

@@ -18,9 +18,9 @@ pub(crate) fn basic_chars_blanks(value: &str) -> bool {
     all(value, " ")
 }
 
-/// Also comma and blank.
-pub(crate) fn extended_chars(value: &str) -> bool {
-    all(value, ", ")
+/// Letters, digits, `-._~/:` and blanks.
+pub(crate) fn words(value: &str) -> bool {
+    all(value, " ")
 }
 
 /// A path pattern.
@@ -80,11 +80,6 @@ pub(crate) fn server_names(value: &str) -> bool {
 /// `on` or `off`.
 pub(crate) fn on_off(value: &str) -> bool {
     matches!(value.trim(), "on" | "off")
-}
-
-/// Anything.
-pub(crate) fn any(_: &str) -> bool {
-    true
 }
 
 /// A name of a Service: RFC 1035 label.

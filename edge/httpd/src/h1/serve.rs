@@ -143,7 +143,7 @@ async fn request(
     record.request_length = head.length as u64;
     let framing = head.framing;
     let (keep_alive, expect) = (head.keep_alive, head.expect_continue);
-    let request = into_request(head, peer);
+    let request = into_request(*head, peer);
     let table = worker.shared.table.load_full();
     let decision = select(&table, &request);
     let mut decoder = Decoder::new(framing);
@@ -210,7 +210,7 @@ fn length(request: &RequestHead, framing: Framing) -> Option<u64> {
     }
 }
 
-fn into_request(head: Box<Head>, peer: &Peer) -> RequestHead {
+fn into_request(head: Head, peer: &Peer) -> RequestHead {
     RequestHead {
         method: head.method,
         target: head.target,
