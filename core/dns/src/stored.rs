@@ -190,6 +190,9 @@ impl Stored {
         let (keep, ttl) = match self.rcode {
             rtype::NOERROR if answers => (self.answers(key) || soa, clamped),
             rtype::NOERROR if self.records.is_empty() => (true, TTL_MIN),
+            rtype::NOERROR if !soa && self.has(Section::Authority, Some(rtype::NS)) => {
+                (true, TTL_MIN)
+            }
             rtype::NOERROR => (true, clamped),
             rtype::NXDOMAIN if answers => (false, TTL_MIN),
             rtype::NXDOMAIN => (soa, clamped),
