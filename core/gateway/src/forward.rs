@@ -92,6 +92,52 @@ pub fn headers(decision: &Decision, forward: &Forward, head: &RequestHead) -> He
     merge(set, head)
 }
 
+/// Headers of a request for an error page (`custom-http-errors`): the client's, and what there is
+/// to tell about the request that failed.
+pub fn error_headers(decision: &Decision, head: &RequestHead, status: u16) -> Headers {
+    let mut set = about_failure(decision, head, status);
+    set.push(("X-Original-URI".to_owned(), head.target.clone()));
+    let client = decision.context.client.to_string();
+    set.push(("X-Forwarded-For".to_owned(), client.into_bytes()));
+    set.push(("Host".to_owned(), decision.context.best_host.clone()));
+    merge(set, head)
+}
+
+/// Headers of a request that goes to the default backend because the Service has no endpoints.
+pub fn fallback_headers(decision: &Decision, forward: &Forward, head: &RequestHead) -> Headers {
+    let mut out = headers(decision, forward, head);
+    for (name, value) in about_failure(decision, head, 503) {
+        if !value.is_empty() {
+            out.set(name, value);
+        }
+    }
+    out
+}
+
+fn about_failure(decision: &Decision, head: &RequestHead, status: u16) -> Vec<(String, Vec<u8>)> {
+    let location = decision.location.as_deref();
+    let variable = |name: &str| {
+        let mut value = Vec::new();
+        if let Some(location) = location {
+            location.variable(name, &mut value);
+        }
+        value
+    };
+    let accept = head.headers.joined("accept").unwrap_or_default();
+    [
+        ("X-Code", status.to_string().into_bytes()),
+        ("X-Format", accept),
+        ("X-Namespace", variable("namespace")),
+        ("X-Ingress-Name", variable("ingress_name")),
+        ("X-Service-Name", variable("service_name")),
+        ("X-Service-Port", variable("service_port")),
+        ("X-Request-ID", decision.context.request_id.clone()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
 fn forwarded_for(decision: &Decision, head: &RequestHead, client: &str) -> Vec<u8> {
     let global = &decision.global;
     if !(global.use_forwarded_headers && global.full_forwarded_for) {

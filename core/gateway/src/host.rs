@@ -5,7 +5,8 @@ use crate::pattern::Pattern;
 use crate::policy::Policy;
 use crate::problem;
 use crate::table::{
-    CATCH_ALL, HostTable, Location, Matcher, Origin, PathRewrite, Served, ServiceRef, Tree,
+    CATCH_ALL, CanaryRoute, HostTable, Location, Matcher, Origin, PathRewrite, Served, ServiceRef,
+    Tree,
 };
 use crate::tls;
 use model::{Ingress, IngressBackend, NamespacedName, PathType, Problem, Severity, Snapshot};
@@ -32,12 +33,15 @@ pub(crate) fn plan_host(input: &HostInput<'_>) -> HostTable {
     let mut problems = Vec::new();
     let mut drafts = vec![root(input)];
     let mut www = false;
-    for served in input.ingresses.iter().filter(|s| !s.policy.canary) {
+    for served in input.ingresses.iter().filter(|s| s.policy.canary.is_none()) {
         add_rules(input, served, &mut drafts, &mut problems);
         www |= served.policy.redirect.www
             && drafts
                 .iter()
                 .any(|draft| is_from(&draft.location, &served.ingress.id));
+    }
+    for served in input.ingresses.iter().filter(|s| s.policy.canary.is_some()) {
+        add_canaries(input, served, &mut drafts);
     }
     drafts.sort_by(|a, b| {
         let (a, b) = (&a.location.path, &b.location.path);
@@ -69,7 +73,7 @@ fn aliases(input: &HostInput<'_>) -> Vec<String> {
     let mut lists = input
         .ingresses
         .iter()
-        .filter(|served| !served.policy.canary && has_rule(&served.ingress, input.name));
+        .filter(|served| served.policy.canary.is_none() && has_rule(&served.ingress, input.name));
     lists
         .find(|served| !served.policy.aliases.is_empty())
         .map(|served| served.policy.aliases.clone())
@@ -97,7 +101,7 @@ fn root(input: &HostInput<'_>) -> Draft {
     });
     let mut first = input.ingresses.iter().filter(|served| {
         let has_rules = has_rule(&served.ingress, input.name);
-        !served.policy.canary
+        served.policy.canary.is_none()
             && if &**input.name == CATCH_ALL {
                 served.ingress.rules.is_empty() && default_service(&served.ingress).is_some()
             } else {
@@ -128,6 +132,7 @@ fn root(input: &HostInput<'_>) -> Draft {
         backend,
         policy,
         rewrite: None,
+        canary: None,
         no_tls_redirect: false,
         no_auth: false,
     };
@@ -206,10 +211,48 @@ fn add_rules(
                 }),
                 policy: served.policy.clone(),
                 rewrite: None,
+                canary: None,
                 no_tls_redirect: false,
                 no_auth: false,
             };
             add(location, drafts, ingress, problems);
+        }
+    }
+}
+
+/// Gives the locations that a canary Ingress names their second Service; the first canary counts.
+fn add_canaries(input: &HostInput<'_>, served: &Arc<Served>, drafts: &mut [Draft]) {
+    let Some(rules) = &served.policy.canary else {
+        return;
+    };
+    let ingress = &served.ingress;
+    let of_host = |rule: &&model::IngressRule| rule_host(&rule.host) == &**input.name;
+    for path in ingress.rules.iter().filter(of_host).flat_map(|r| &r.paths) {
+        let Some(IngressBackend::Service { name, port }) = &path.backend else {
+            continue;
+        };
+        let backend = ServiceRef {
+            service: NamespacedName::new(&ingress.id.namespace, name),
+            port: port.clone(),
+        };
+        let written = if path.path.is_empty() {
+            "/"
+        } else {
+            &path.path
+        };
+        let prefix = path.path_type != PathType::Exact;
+        let main = drafts.iter_mut().find(|draft| {
+            draft.location.path == written
+                && draft.prefix == prefix
+                && !draft.location.is_default
+                && draft.location.backend.as_ref() != Some(&backend)
+        });
+        if let Some(draft) = main {
+            let route = CanaryRoute {
+                backend,
+                rules: Arc::new(rules.clone()),
+            };
+            draft.location.canary.get_or_insert(route);
         }
     }
 }

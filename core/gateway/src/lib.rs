@@ -25,6 +25,7 @@ pub mod forward;
 mod global;
 mod headers;
 mod host;
+pub mod limit;
 mod path;
 mod pattern;
 mod plan;
@@ -48,14 +49,15 @@ pub use headers::Headers;
 pub use pattern::{Captures, Pattern};
 pub use plan::{Planner, Update, plan, replan};
 pub use policy::{
-    Access, BackendProtocol, Cors, Errors, NextUpstream, PREFIX, Policy, Proxy, Redirect, Rewrite,
+    Access, BackendProtocol, Canary, Cors, Errors, Limits, NextUpstream, PREFIX, Policy, Proxy,
+    Redirect, Rewrite,
 };
 pub use request::{BadHost, ClientCertificate, Context, RequestHead, Version, host_name};
 pub use select::{Action, Decision, Forward, select};
 pub use status::{Publish, statuses};
 pub use table::{
-    CATCH_ALL, HostTable, Location, Origin, PathRewrite, RouteTable, ServiceRef, TlsChoice,
-    WwwRedirect,
+    CATCH_ALL, CanaryRoute, HostTable, Location, Origin, PathRewrite, RouteTable, ServiceRef,
+    TlsChoice, WwwRedirect,
 };
 pub use template::{Scope, Template};
 pub use tls::{Broken, Certificates, KeyPair, certificates, key_pair};

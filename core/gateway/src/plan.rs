@@ -171,7 +171,9 @@ fn compile(table: &mut RouteTable, host: &Arc<str>, snapshot: &Snapshot) {
         .filter_map(|id| table.entries.get(id)?.served.clone())
         .collect();
     sort(&mut ingresses);
-    let serves = ingresses.iter().any(|served| !served.policy.canary);
+    let serves = ingresses
+        .iter()
+        .any(|served| served.policy.canary.is_none());
     if !serves && &**host != CATCH_ALL {
         table.hosts.remove(host);
         return;

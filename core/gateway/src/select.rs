@@ -4,7 +4,7 @@
 use crate::answer::Answer;
 use crate::global::Global;
 use crate::pattern::{Captures, Pattern};
-use crate::policy::{Cors, Redirect};
+use crate::policy::{Canary, Cors, Redirect};
 use crate::request::{Context, RequestHead, Version, host_name};
 use crate::table::{CATCH_ALL, HostTable, Location, RouteTable, ServiceRef, WwwRedirect};
 use crate::template::Scope;
@@ -44,6 +44,9 @@ pub struct Forward {
     pub backend: ServiceRef,
     /// Request target for the backend
     pub target: Vec<u8>,
+    /// The canary Service, when the request is for it; it gets the request if it has endpoints,
+    /// and if the main Service has
+    pub canary: Option<ServiceRef>,
     /// Groups of the rewrite
     pub captures: Option<Captures>,
     /// Whether a rewrite-target is in effect
@@ -232,12 +235,49 @@ fn decide(
     };
     let (target, captures, is_rewritten) = rewritten;
     decision.action = Action::Forward(Forward {
+        canary: location
+            .canary
+            .as_ref()
+            .filter(|canary| is_canary(&canary.rules, head))
+            .map(|canary| canary.backend.clone()),
         backend,
         target,
         captures,
         rewritten: is_rewritten,
         forbidden: client::forbidden(&table.global, policy, decision.context.client),
     });
+}
+
+/// Header, then cookie, then chance: the first that says something decides.
+fn is_canary(rules: &Canary, head: &RequestHead) -> bool {
+    let header = rules.header.as_ref();
+    if let Some(value) = header.and_then(|header| head.headers.joined(header)) {
+        match (&rules.value, &rules.pattern) {
+            (Some(wanted), _) if value == wanted.as_bytes() => return true,
+            (Some(_), _) => {}
+            (None, Some(Ok(pattern))) if pattern.is_match(&value) => return true,
+            (None, Some(Ok(_))) => {}
+            (None, Some(Err(_))) => return false,
+            (None, None) if value == b"always" => return true,
+            (None, None) if value == b"never" => return false,
+            (None, None) => {}
+        }
+    }
+    match rules
+        .cookie
+        .as_ref()
+        .and_then(|name| head.headers.cookie(name))
+    {
+        Some(b"always") => return true,
+        Some(b"never") => return false,
+        _ => {}
+    }
+    // The request's id is random, and the only randomness that a pure decision can have.
+    let random = head
+        .id
+        .get(..8)
+        .and_then(|digits| i64::from_str_radix(digits, 16).ok());
+    random.unwrap_or(0) % rules.total < rules.weight
 }
 
 /// nginx looks at Content-Length as soon as the location is known, before any redirect.

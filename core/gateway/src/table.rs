@@ -2,7 +2,7 @@
 
 use crate::global::{Global, Settings};
 use crate::pattern::Pattern;
-use crate::policy::Policy;
+use crate::policy::{Canary, Policy};
 use crate::template::Template;
 use model::{Ingress, NamespacedName, PathType, Problem, ServiceBackendPort};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -70,6 +70,15 @@ pub struct PathRewrite {
     pub target: Template,
 }
 
+/// A canary of a location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanaryRoute {
+    /// Its Service
+    pub backend: ServiceRef,
+    /// Which requests it gets
+    pub rules: Arc<Canary>,
+}
+
 /// One place that requests are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -87,6 +96,8 @@ pub struct Location {
     pub policy: Arc<Policy>,
     /// Rewriting of the path
     pub rewrite: Option<PathRewrite>,
+    /// A second Service that gets some of the requests
+    pub canary: Option<CanaryRoute>,
     /// Whether `no-tls-redirect-locations` holds for it
     pub no_tls_redirect: bool,
     /// Whether `no-auth-locations` holds for it
@@ -295,6 +306,7 @@ impl RouteTable {
         let mut out = BTreeSet::new();
         for location in locations {
             out.extend(location.backend.clone());
+            out.extend(location.canary.iter().map(|canary| canary.backend.clone()));
             out.extend(
                 location
                     .policy

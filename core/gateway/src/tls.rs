@@ -85,7 +85,9 @@ pub(crate) fn choose(
         return None;
     }
     let served = ingresses.iter().find(|served| {
-        !served.policy.canary && has_rule(&served.ingress, host) && !served.ingress.tls.is_empty()
+        served.policy.canary.is_none()
+            && has_rule(&served.ingress, host)
+            && !served.ingress.tls.is_empty()
     })?;
     let ingress = &served.ingress;
     let Some((index, name)) = secret_name(host, ingress, snapshot) else {

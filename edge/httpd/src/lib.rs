@@ -24,6 +24,7 @@ mod grpc;
 mod h1;
 mod h2_serve;
 mod id;
+mod limits;
 mod listen;
 mod log;
 mod metrics;
@@ -254,6 +255,7 @@ impl Bound {
             resolver,
             tls: ArcSwap::new(tls),
             metrics: metrics::Metrics::default(),
+            limits: limits::Limits::new(),
             lookup: self.settings.lookup.clone().unwrap_or_else(system_lookup),
             stopping: watch::Sender::new(false),
             open: std::sync::atomic::AtomicUsize::new(0),

@@ -13,7 +13,7 @@ use crate::upstream::{PoolKey, Upstream, Worker, connect};
 use bytes::Bytes;
 use gateway::{
     Action, Answer, BackendProtocol, Decision, Endpoint, Forward, Headers, Policy, RequestHead,
-    forward, respond,
+    ServiceRef, forward, respond,
 };
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -102,21 +102,27 @@ impl Exchange<'_, '_> {
         let Some(policy) = self.policy() else {
             return self.fail_with(500).await;
         };
-        let state = self.worker.shared.service(&forward.backend);
-        let endpoints = state.as_ref().map(|state| state.endpoints.load_full());
-        let endpoints = endpoints
-            .map(|set| set.endpoints.clone())
-            .unwrap_or_default();
-        let turn = state.as_ref().map_or(0, |state| state.turn());
-        let addresses = self.resolve(&endpoints).await;
-        if addresses.is_empty() {
-            return self.fail_with(503).await;
+        let mut target = self.target(&forward.backend).await;
+        if target.addresses.is_empty() {
+            return self.without_endpoints(forward, &policy).await;
         }
+        if let Some(canary) = &forward.canary {
+            let other = self.target(canary).await;
+            if !other.addresses.is_empty() {
+                target = other;
+            }
+        }
+        let limited = self.limit(&policy);
+        let _slot = match limited {
+            Ok(slot) => slot,
+            Err(status) => return self.fail_or_page(status, None).await,
+        };
         if forward.forbidden {
-            return self.fail_with(403).await;
+            return self.fail_or_page(403, None).await;
         }
         match policy.proxy.protocol {
             BackendProtocol::Grpc | BackendProtocol::Grpcs => {
+                let Target { addresses, turn } = target;
                 return crate::grpc::forward(self, forward, &policy, &addresses, turn).await;
             }
             BackendProtocol::Fcgi => return self.fail_with(502).await,
@@ -126,8 +132,131 @@ impl Exchange<'_, '_> {
             Ok(body) => body,
             Err(error) => return self.client_failed(error).await,
         };
-        self.attempts(forward, &policy, &addresses, turn, &body)
-            .await
+        let headers = forward::headers(self.decision, forward, self.head);
+        let plan = Plan {
+            target: &forward.target,
+            headers: &headers,
+            body: &body,
+            policy: &policy,
+            intercept: !policy.errors.disabled,
+        };
+        match self.attempts(&plan, &target).await {
+            Ok(after) => after,
+            Err(status) => self.fail_or_page(status, Some(&body)).await,
+        }
+    }
+
+    async fn target(&self, service: &ServiceRef) -> Target {
+        let Some(state) = self.worker.shared.service(service) else {
+            return Target::default();
+        };
+        let set = state.endpoints.load_full();
+        Target {
+            addresses: self.resolve(&set.endpoints).await,
+            turn: state.turn(),
+        }
+    }
+
+    /// Counts the request against the Ingress's limits.
+    fn limit(&self, policy: &Policy) -> Result<Option<crate::limits::Slot>, u16> {
+        let origin = self
+            .decision
+            .location
+            .as_ref()
+            .and_then(|l| l.origin.as_ref());
+        let Some(origin) = origin else {
+            return Ok(None);
+        };
+        let client = self.decision.context.client;
+        let limits = &self.worker.shared.limits;
+        limits.admit(
+            &origin.ingress,
+            client,
+            &policy.limits,
+            &self.decision.global,
+        )
+    }
+
+    /// A Service without endpoints: the `default-backend` annotation's Service, or 503.
+    async fn without_endpoints(&mut self, forward: &Forward, policy: &Policy) -> After {
+        if policy.errors.codes.contains(&503) {
+            return self.fail_or_page(503, None).await;
+        }
+        let target = self.error_target(policy).await;
+        if target.addresses.is_empty() {
+            return self.fail_with(503).await;
+        }
+        let body = match collect(self.incoming, true).await {
+            Ok(body) => body,
+            Err(error) => return self.client_failed(error).await,
+        };
+        let headers = forward::fallback_headers(self.decision, forward, self.head);
+        let plan = Plan {
+            target: &forward.target,
+            headers: &headers,
+            body: &body,
+            policy,
+            intercept: false,
+        };
+        match self.attempts(&plan, &target).await {
+            Ok(after) => after,
+            Err(status) => self.fail_with(status).await,
+        }
+    }
+
+    async fn error_target(&self, policy: &Policy) -> Target {
+        let Some(service) = &policy.errors.backend else {
+            return Target::default();
+        };
+        let service = ServiceRef {
+            service: service.clone(),
+            port: None,
+        };
+        self.target(&service).await
+    }
+
+    /// Fails with a status, for which the Ingress may have an error page.
+    async fn fail_or_page(&mut self, status: u16, body: Option<&Outgoing>) -> After {
+        let policy = self.policy();
+        let policy = policy.filter(|policy| policy.errors.codes.contains(&status));
+        let Some(policy) = policy.filter(|_| !self.sink.started()) else {
+            return self.fail_with(status).await;
+        };
+        let target = self.error_target(&policy).await;
+        if target.addresses.is_empty() {
+            // Without a backend the controller's own answers, which has no page for anything; its
+            // 404 is intercepted again and again when the controller's list holds 404.
+            let looped = self.decision.global.custom_errors.contains(&404);
+            return self.fail_with(if looped { 500 } else { 404 }).await;
+        }
+        let collected;
+        let body = match body {
+            Some(body) if body.repeats() => body,
+            Some(_) => return self.fail_with(status).await,
+            None => match collect(self.incoming, true).await {
+                Ok(body) => {
+                    collected = body;
+                    &collected
+                }
+                Err(error) => return self.client_failed(error).await,
+            },
+        };
+        let headers = forward::error_headers(self.decision, self.head, status);
+        let mut path = b"/".to_vec();
+        if let Some(at) = self.head.target.iter().position(|&b| b == b'?') {
+            path.extend_from_slice(self.head.target.get(at..).unwrap_or_default());
+        }
+        let plan = Plan {
+            target: &path,
+            headers: &headers,
+            body,
+            policy: &policy,
+            intercept: false,
+        };
+        match self.attempts(&plan, &target).await {
+            Ok(after) => after,
+            Err(status) => self.fail_with(status).await,
+        }
     }
 
     /// Addresses in order; names of ExternalName Services are looked up.
@@ -160,51 +289,38 @@ impl Exchange<'_, '_> {
         }
     }
 
-    async fn attempts(
-        &mut self,
-        forward: &Forward,
-        policy: &Policy,
-        addresses: &[SocketAddr],
-        turn: usize,
-        body: &Outgoing,
-    ) -> After {
-        let next = &policy.proxy.next;
-        let limit = match next.tries {
-            0 => addresses.len(),
-            tries => addresses
-                .len()
-                .min(usize::try_from(tries).unwrap_or(usize::MAX)),
+    /// Tries endpoints one after the other; `Err` is the status that the client is to get.
+    async fn attempts(&mut self, plan: &Plan<'_>, to: &Target) -> Result<After, u16> {
+        let next = &plan.policy.proxy.next;
+        let limit = match (to.addresses.len(), next.tries) {
+            (1, _) => 1,
+            (count, 0) => count,
+            (_, tries) => usize::try_from(tries).unwrap_or(usize::MAX),
         };
         let started = Instant::now();
-        let headers = forward::headers(self.decision, forward, self.head);
         let mut tried = 0;
         loop {
-            let index = (turn + tried) % addresses.len();
-            let Some(&address) = addresses.get(index) else {
-                return self.fail_with(502).await;
+            let index = (to.turn + tried) % to.addresses.len().max(1);
+            let Some(&address) = to.addresses.get(index) else {
+                return Err(502);
             };
             tried += 1;
             self.record.upstream = Some(address);
             let in_time = next.timeout_seconds == 0
                 || started.elapsed() < Duration::from_secs(next.timeout_seconds);
             let more = tried < limit && in_time;
-            match self
-                .attempt(forward, policy, address, &headers, body, more)
-                .await
-            {
-                Ok(after) => return after,
+            let again = more && plan.body.repeats() && (self.idempotent() || next.non_idempotent);
+            match self.attempt(plan, address, again).await {
+                Ok(after) => return Ok(after),
                 Err(Tried { failure, sent }) => {
-                    let idempotent =
-                        !matches!(self.head.method.as_str(), "POST" | "LOCK" | "PATCH");
-                    let repeatable = !sent || body.repeats() && (idempotent || next.non_idempotent);
                     let wanted = match &failure {
                         Lost::Failure(Failure::Error(_)) => next.error,
                         Lost::Failure(Failure::Timeout) => next.timeout,
                         Lost::Failure(Failure::Malformed) => next.invalid_header,
-                        Lost::Status => true,
-                        Lost::Failure(Failure::Client(_)) => false,
+                        Lost::Retry => true,
+                        Lost::Failure(Failure::Client(_)) | Lost::Page(_) => false,
                     };
-                    if more && repeatable && wanted && !self.sink.started() {
+                    if wanted && (again || more && !sent) && !self.sink.started() {
                         continue;
                     }
                     return self.give_up(failure).await;
@@ -213,32 +329,34 @@ impl Exchange<'_, '_> {
         }
     }
 
-    async fn give_up(&mut self, failure: Lost) -> After {
+    fn idempotent(&self) -> bool {
+        !matches!(self.head.method.as_str(), "POST" | "LOCK" | "PATCH")
+    }
+
+    async fn give_up(&mut self, failure: Lost) -> Result<After, u16> {
         if self.sink.started() {
             self.sink.abort();
-            return After::Broken;
+            return Ok(After::Broken);
         }
         match failure {
-            Lost::Failure(Failure::Timeout) => self.fail_with(504).await,
+            Lost::Failure(Failure::Timeout) => Err(504),
             Lost::Failure(Failure::Error(error)) => {
                 tracing::debug!(%error, upstream = ?self.record.upstream, "a backend failed");
-                self.fail_with(502).await
+                Err(502)
             }
-            Lost::Failure(Failure::Client(error)) => self.client_failed(error).await,
-            _ => self.fail_with(502).await,
+            Lost::Failure(Failure::Client(error)) => Ok(self.client_failed(error).await),
+            Lost::Page(status) => Err(status),
+            Lost::Failure(Failure::Malformed) | Lost::Retry => Err(502),
         }
     }
 
     async fn attempt(
         &mut self,
-        forward: &Forward,
-        policy: &Policy,
+        plan: &Plan<'_>,
         address: SocketAddr,
-        headers: &Headers,
-        body: &Outgoing,
-        more: bool,
+        again: bool,
     ) -> Result<After, Tried> {
-        let proxy = &policy.proxy;
+        let proxy = &plan.policy.proxy;
         let tls = match proxy.protocol {
             BackendProtocol::Https => true,
             BackendProtocol::Auto => self.head.https,
@@ -248,74 +366,37 @@ impl Exchange<'_, '_> {
             address,
             tls: tls.then(String::new),
         };
-        let limit = Duration::from_secs(proxy.connect_timeout);
-        let mut upstream = match self.worker.pool.reuse(&key).await {
-            Some(upstream) => upstream,
-            None => connect(&key, limit).await.map_err(|error| Tried {
-                failure: Lost::Failure(error.into()),
-                sent: false,
-            })?,
-        };
-        let head = request_head(
-            &self.head.method,
-            &forward.target,
-            headers,
-            body,
-            proxy.http10,
-        );
-        let reused = upstream.reused;
-        match self.exchange(&mut upstream, head, policy, body, more).await {
-            Ok(Done::Keep) => {
-                self.worker.pool.keep(key, upstream);
-                Ok(After::Answered)
-            }
-            Ok(Done::After(after)) => Ok(after),
-            Err(failure) => {
-                // A kept connection that the backend closed meanwhile was never read from.
-                let stale = reused && matches!(&failure, Lost::Failure(Failure::Error(_)));
-                if stale && body.repeats() && !self.sink.started() {
-                    return self
-                        .fresh(&key, limit, forward, policy, headers, body, more)
-                        .await;
+        let limit = Duration::from_secs(proxy.connect_timeout.max(1));
+        let mut kept = self.worker.pool.reuse(&key).await;
+        loop {
+            let reused = kept.is_some();
+            let mut upstream = match kept.take() {
+                Some(upstream) => upstream,
+                None => connect(&key, limit).await.map_err(|error| Tried {
+                    failure: Lost::Failure(error.into()),
+                    sent: false,
+                })?,
+            };
+            let method = &self.head.method;
+            let head = request_head(method, plan.target, plan.headers, plan.body, proxy.http10);
+            match self.exchange(&mut upstream, head, plan, again).await {
+                Ok(Done::Keep) => {
+                    self.worker.pool.keep(key, upstream);
+                    return Ok(After::Answered);
                 }
-                Err(Tried {
-                    failure,
-                    sent: true,
-                })
+                Ok(Done::After(after)) => return Ok(after),
+                Err(failure) => {
+                    // A kept connection may have been closed while the request was on its way.
+                    let stale = reused && matches!(&failure, Lost::Failure(Failure::Error(_)));
+                    let safe = self.idempotent() && plan.body.repeats();
+                    if !(stale && safe) || self.sink.started() {
+                        return Err(Tried {
+                            failure,
+                            sent: true,
+                        });
+                    }
+                }
             }
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the second half of attempt, which has the same"
-    )]
-    async fn fresh(
-        &mut self,
-        key: &PoolKey,
-        limit: Duration,
-        forward: &Forward,
-        policy: &Policy,
-        headers: &Headers,
-        body: &Outgoing,
-        more: bool,
-    ) -> Result<After, Tried> {
-        let mut upstream = connect(key, limit).await.map_err(|error| Tried {
-            failure: Lost::Failure(error.into()),
-            sent: false,
-        })?;
-        let http10 = policy.proxy.http10;
-        let head = request_head(&self.head.method, &forward.target, headers, body, http10);
-        match self.exchange(&mut upstream, head, policy, body, more).await {
-            Ok(Done::Keep) => {
-                self.worker.pool.keep(key.clone(), upstream);
-                Ok(After::Answered)
-            }
-            Ok(Done::After(after)) => Ok(after),
-            Err(failure) => Err(Tried {
-                failure,
-                sent: true,
-            }),
         }
     }
 
@@ -323,10 +404,10 @@ impl Exchange<'_, '_> {
         &mut self,
         upstream: &mut Upstream,
         head: Vec<u8>,
-        policy: &Policy,
-        body: &Outgoing,
-        more: bool,
+        plan: &Plan<'_>,
+        again: bool,
     ) -> Result<Done, Lost> {
+        let (policy, body) = (plan.policy, plan.body);
         let timeouts = Timeouts {
             send: Duration::from_secs(policy.proxy.send_timeout.max(1)),
             read: Duration::from_secs(policy.proxy.read_timeout.max(1)),
@@ -380,8 +461,11 @@ impl Exchange<'_, '_> {
             }
         };
         self.record.upstream_status = response.status;
-        if more && policy.proxy.next.statuses.contains(&response.status) {
-            return Err(Lost::Status);
+        if again && policy.proxy.next.statuses.contains(&response.status) {
+            return Err(Lost::Retry);
+        }
+        if plan.intercept && body.repeats() && policy.errors.codes.contains(&response.status) {
+            return Err(Lost::Page(response.status));
         }
         let mut decoder = response_body(&response, self.sink.head_only()).map_err(Lost::Failure)?;
         if response.status == 101 {
@@ -500,7 +584,27 @@ enum Done {
 enum Lost {
     Failure(Failure),
     /// The backend answered with a status after which another one is to be asked
-    Status,
+    Retry,
+    /// The backend answered with a status that has an error page
+    Page(u16),
+}
+
+/// Where a request may go.
+#[derive(Default)]
+struct Target {
+    addresses: Vec<SocketAddr>,
+    /// Turn of the round robin
+    turn: usize,
+}
+
+/// A request for a backend.
+struct Plan<'p> {
+    target: &'p [u8],
+    headers: &'p Headers,
+    body: &'p Outgoing,
+    policy: &'p Policy,
+    /// Whether error pages stand in for the backend's errors
+    intercept: bool,
 }
 
 struct Tried {

@@ -1,5 +1,6 @@
 //! What all threads read: the route table, endpoints, certificates, counters.
 
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::tls::Resolver;
 use arc_swap::ArcSwap;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) tls: ArcSwap<ServerConfig>,
     pub(crate) metrics: Metrics,
+    pub(crate) limits: Limits,
     pub(crate) lookup: Lookup,
     /// True once the server is to stop
     pub(crate) stopping: watch::Sender<bool>,

@@ -9,6 +9,7 @@ mod risk;
 pub(crate) mod valid;
 
 use crate::global::Global;
+use crate::pattern::Pattern;
 use crate::template::Template;
 use model::{Cidr, Ingress, NamespacedName, Problem, Snapshot};
 
@@ -38,8 +39,10 @@ pub struct Policy {
     pub errors: Errors,
     /// Why every location answers 503
     pub denied: Option<String>,
-    /// `canary: "true"`
-    pub canary: bool,
+    /// `canary: "true"` with its group
+    pub canary: Option<Canary>,
+    /// Rate and connection limits
+    pub limits: Limits,
 }
 
 /// `rewrite-target` and its group
@@ -172,6 +175,38 @@ pub struct Access {
     pub deny: Vec<Cidr>,
     /// `satisfy: any`
     pub any: bool,
+}
+
+/// The `canary-…` group
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Canary {
+    /// `canary-weight`
+    pub weight: i64,
+    /// `canary-weight-total`, at least 100
+    pub total: i64,
+    /// `canary-by-header`
+    pub header: Option<String>,
+    /// `canary-by-header-value`
+    pub value: Option<String>,
+    /// `canary-by-header-pattern`; one that cannot be compiled sends nobody to the canary
+    pub pattern: Option<Result<Pattern, String>>,
+    /// `canary-by-cookie`
+    pub cookie: Option<String>,
+}
+
+/// The `limit-…` group; zero is no limit
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `limit-rps`
+    pub per_second: u64,
+    /// `limit-rpm`
+    pub per_minute: u64,
+    /// `limit-burst-multiplier`
+    pub burst: u64,
+    /// `limit-connections`: requests at once
+    pub connections: u64,
+    /// `limit-allowlist`: addresses without limits
+    pub allow: Vec<Cidr>,
 }
 
 /// The error page group

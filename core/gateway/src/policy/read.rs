@@ -2,10 +2,11 @@
 
 use super::reader::{Fail, Miss, Reader, annotation_field, lenient, strict};
 use super::{
-    Access, BackendProtocol, Cors, Errors, NextUpstream, PREFIX, Policy, Proxy, Read, Redirect,
-    Rewrite, risk, valid,
+    Access, BackendProtocol, Canary, Cors, Errors, Limits, NextUpstream, PREFIX, Policy, Proxy,
+    Read, Redirect, Rewrite, risk, valid,
 };
 use crate::global::{Global, cidr, cidrs};
+use crate::pattern::Pattern;
 use crate::problem;
 use crate::template::Template;
 use model::{Ingress, NamespacedName, Severity, Snapshot};
@@ -105,7 +106,8 @@ fn groups(reader: &mut Reader<'_>, world: &World<'_>) -> Result<Policy, &'static
         access_log: lenient(reader.flag("enable-access-log")).unwrap_or(true),
         errors: settle(errors(reader, world), &mut denied)?,
         denied: None,
-        canary: lenient(reader.flag("canary")).unwrap_or(false),
+        canary: canary(reader),
+        limits: settle(limits(reader), &mut denied)?,
     };
     settle(checked_only(reader), &mut denied)?;
     settle(protections(reader), &mut denied)?;
@@ -504,6 +506,42 @@ fn errors(reader: &mut Reader<'_>, world: &World<'_>) -> Result<Errors, Fail> {
     })
 }
 
+fn canary(reader: &mut Reader<'_>) -> Option<Canary> {
+    if lenient(reader.flag("canary")) != Some(true) {
+        return None;
+    }
+    let pattern = lenient(reader.text("canary-by-header-pattern", valid::regex_chars));
+    let mut basic = |name: &'static str| lenient(reader.text(name, valid::basic_chars_blanks));
+    let (header, value) = (basic("canary-by-header"), basic("canary-by-header-value"));
+    let cookie = basic("canary-by-cookie");
+    Some(Canary {
+        weight: lenient(reader.number("canary-weight")).unwrap_or(0),
+        total: lenient(reader.number("canary-weight-total"))
+            .unwrap_or(100)
+            .max(100),
+        header,
+        value,
+        pattern: pattern.map(|text| Pattern::compile(&text)),
+        cookie,
+    })
+}
+
+fn limits(reader: &mut Reader<'_>) -> Result<Limits, Fail> {
+    let positive = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+    let per_minute = positive(strict(reader.number("limit-rpm"))?);
+    let per_second = positive(strict(reader.number("limit-rps"))?);
+    let connections = positive(strict(reader.number("limit-connections"))?);
+    let burst = lenient(reader.number("limit-burst-multiplier"));
+    let allow = strict(reader.text_or("limit-allowlist", "limit-whitelist", ranges))?;
+    Ok(Limits {
+        per_second,
+        per_minute,
+        connections,
+        burst: positive(burst.filter(|n| *n > 0).or(Some(5))),
+        allow: allow.map_or_else(Vec::new, |text| text.split(',').filter_map(cidr).collect()),
+    })
+}
+
 /// Protections that are not built yet: the locations answer 503 rather than be open.
 fn protections(reader: &mut Reader<'_>) -> Result<(), Fail> {
     let kind = |text: &str| text.contains("basic") || text.contains("digest");
@@ -521,6 +559,10 @@ fn protections(reader: &mut Reader<'_>) -> Result<(), Fail> {
     if strict(reader.text("auth-tls-secret", valid::basic_chars))?.is_some() {
         return Err(Fail::Deny("auth-tls-secret is not served yet".to_owned()));
     }
+    let verify = lenient(reader.text("proxy-ssl-verify", valid::on_off));
+    if verify.as_deref() == Some("on") {
+        return Err(Fail::Deny("proxy-ssl-verify is not served yet".to_owned()));
+    }
     Ok(())
 }
 
@@ -531,12 +573,6 @@ fn checked_only(reader: &mut Reader<'_>) -> Result<(), Fail> {
         text.chars()
             .all(|c| c.is_ascii_alphanumeric() || "!:+-_@=".contains(c))
     }))?;
-    for name in ["limit-rpm", "limit-rps", "limit-connections"] {
-        strict(reader.number(name))?;
-    }
-    if let Some(list) = strict(reader.text("limit-whitelist", ranges))? {
-        let _ = list;
-    }
     strict(reader.text("upstream-hash-by", valid::variable))?;
     strict(reader.flag("upstream-hash-by-subset"))?;
     strict(reader.number("upstream-hash-by-subset-size"))?;

@@ -47,7 +47,7 @@ pub(crate) async fn serve(worker: Arc<Worker>, stream: Box<dyn Stream>, peer: Pe
             Next::Head(head) => head,
             Next::Refused(status) => {
                 refuse(&worker, &mut writer, status).await;
-                linger(&mut reader, &mut writer).await;
+                linger(&mut reader, &mut writer, false).await;
                 return;
             }
             Next::Closed => break,
@@ -57,8 +57,8 @@ pub(crate) async fn serve(worker: Arc<Worker>, stream: Box<dyn Stream>, peer: Pe
             || *stopping.borrow();
         match request(&worker, &peer, &mut reader, &mut writer, head, last).await {
             Turn::Next => reader.release(),
-            Turn::Linger => {
-                linger(&mut reader, &mut writer).await;
+            Turn::Linger { unread } => {
+                linger(&mut reader, &mut writer, unread).await;
                 return;
             }
             Turn::Close => break,
@@ -127,7 +127,7 @@ async fn refuse(worker: &Worker, writer: &mut Writer, status: u16) {
 
 enum Turn {
     Next,
-    Linger,
+    Linger { unread: bool },
     Close,
 }
 
@@ -187,9 +187,11 @@ async fn request(
     };
     match after {
         After::Spliced | After::Broken => Turn::Close,
-        After::Answered if !sink.keep_alive => Turn::Linger,
+        After::Answered if !sink.keep_alive => Turn::Linger {
+            unread: !decoder.is_done(),
+        },
         After::Answered if skip(&mut decoder, reader).await => Turn::Next,
-        After::Answered => Turn::Linger,
+        After::Answered => Turn::Linger { unread: true },
     }
 }
 
@@ -244,8 +246,10 @@ async fn skip(decoder: &mut Decoder, reader: &mut Reader) -> bool {
 
 /// Reads what the client still sends after the last response, so that a reset does not take the
 /// response away from it.
-async fn linger(reader: &mut Reader, writer: &mut Writer) {
-    writer.close().await;
+async fn linger(reader: &mut Reader, writer: &mut Writer, unread: bool) {
+    if !unread {
+        writer.close().await;
+    }
     let until = tokio::time::Instant::now() + LINGER_TIME * 2;
     let mut total = 0;
     while total < LINGER_BYTES {
