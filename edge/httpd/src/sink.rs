@@ -235,7 +235,7 @@ pub(crate) fn header_map(headers: &Headers) -> http::HeaderMap {
     let mut map = http::HeaderMap::new();
     for (name, value) in headers.iter() {
         let is = |other: &&str| name.eq_ignore_ascii_case(other.as_bytes());
-        if connection.iter().any(|other| is(other)) {
+        if connection.iter().any(is) {
             continue;
         }
         let name = http::HeaderName::from_bytes(name);

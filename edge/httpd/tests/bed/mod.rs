@@ -11,13 +11,13 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An HTTP/1 server that answers with the bytes of the request.
-pub struct Backend {
+pub(crate) struct Backend {
     address: SocketAddr,
     requests: Option<mpsc::Receiver<()>>,
 }
 
 impl Backend {
-    pub fn start(name: &'static str) -> Self {
+    pub(crate) fn start(name: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let (sender, requests) = mpsc::channel();
@@ -34,7 +34,7 @@ impl Backend {
     }
 
     /// An address that refuses.
-    pub fn dead() -> Self {
+    pub(crate) fn dead() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         Self {
             address: listener.local_addr().expect("an address"),
@@ -42,7 +42,7 @@ impl Backend {
         }
     }
 
-    pub fn wait_for_request(&self) {
+    pub(crate) fn wait_for_request(&self) {
         let requests = self.requests.as_ref().expect("a live backend");
         requests.recv_timeout(TIMEOUT).expect("a request");
     }
@@ -89,45 +89,45 @@ fn serve(stream: &TcpStream, name: &str, seen: &mpsc::Sender<()>) {
 }
 
 /// A response.
-pub struct Answer {
-    pub status: u16,
-    pub headers: BTreeMap<String, String>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> String {
+    pub(crate) fn header(&self, name: &str) -> String {
         self.headers.get(name).cloned().unwrap_or_default()
     }
 }
 
 /// A client's connection.
-pub struct Client(BufReader<TcpStream>);
+pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
-    pub fn open(address: SocketAddr) -> Self {
+    pub(crate) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
         Self(BufReader::new(stream))
     }
 
-    pub fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         // A server that refuses early may close before all is written.
         let _ = self.0.get_mut().write_all(text.as_bytes());
     }
 
-    pub fn read(&mut self, n: usize) -> String {
+    pub(crate) fn read(&mut self, n: usize) -> String {
         let mut bytes = vec![0; n];
         self.0.read_exact(&mut bytes).expect("bytes");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    pub fn ask(&mut self, text: &str) -> Answer {
+    pub(crate) fn ask(&mut self, text: &str) -> Answer {
         self.send(text);
         self.answer()
     }
 
-    pub fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         let mut line = String::new();
         self.0.read_line(&mut line).expect("a status line");
         let status = line.get(9..12).and_then(|code| code.parse().ok());
@@ -153,7 +153,7 @@ impl Client {
 type Route<'r> = (&'r str, &'r str, &'r [&'r Backend]);
 
 /// A server with its objects.
-pub struct Bed {
+pub(crate) struct Bed {
     server: httpd::Server,
     planner: Planner,
     objects: Vec<std::sync::Arc<model::Object>>,
@@ -162,7 +162,7 @@ pub struct Bed {
 
 impl Bed {
     /// Serves routes (host, path, endpoints) with one annotation on all of them.
-    pub fn start(routes: &[Route<'_>], annotation: &str) -> Self {
+    pub(crate) fn start(routes: &[Route<'_>], annotation: &str) -> Self {
         let settings = httpd::Settings {
             http: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             threads: 2,
@@ -183,7 +183,7 @@ impl Bed {
     }
 
     /// Replaces the objects.
-    pub fn apply(&mut self, routes: &[Route<'_>], annotation: &str) {
+    pub(crate) fn apply(&mut self, routes: &[Route<'_>], annotation: &str) {
         let yaml = yaml(routes, annotation);
         let objects: Vec<_> = testkit::documents(&yaml)
             .iter()
@@ -210,15 +210,15 @@ impl Bed {
             .apply(self.planner.apply(&self.snapshot, &changed));
     }
 
-    pub fn http(&self) -> SocketAddr {
+    pub(crate) fn http(&self) -> SocketAddr {
         self.server.local_addrs().http.expect("an address")
     }
 
-    pub fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         self.server.metrics()
     }
 
-    pub fn shutdown(self) {
+    pub(crate) fn shutdown(self) {
         self.server.shutdown();
     }
 }
@@ -255,7 +255,7 @@ fn yaml(routes: &[Route<'_>], annotation: &str) -> String {
 }
 
 /// A self-signed certificate and its key, as PEM text.
-pub fn key_pair(host: &str) -> (String, String) {
+pub(crate) fn key_pair(host: &str) -> (String, String) {
     let key = rcgen::KeyPair::generate().expect("a key");
     let params = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("a name");
     let certificate = params.self_signed(&key).expect("a certificate");
