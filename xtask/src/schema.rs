@@ -295,12 +295,27 @@ fn flatten(sources: &mut Sources, declaration: &TypeDecl) -> Result<Vec<FieldDec
             let (inner, imports) = sources.find(name)?;
             let package = name.rsplit_once('.').map_or("", |(package, _)| package);
             let inner = qualify(inner, package, &imports);
-            flat.extend(flatten(sources, &inner)?);
+            let outer = wire_number(field);
+            for mut inner in flatten(sources, &inner)? {
+                // In protobuf an inlined struct is a message of its own, except TypeMeta.
+                let path = match (outer.as_str(), wire_number(&inner).as_str()) {
+                    ("", _) | (_, "") => String::new(),
+                    (outer, inner) => format!("{outer}/{inner}"),
+                };
+                inner.tags.insert("protobuf".to_owned(), format!(",{path}"));
+                flat.push(inner);
+            }
         } else {
             flat.push(field.clone());
         }
     }
     Ok(flat)
+}
+
+/// Number in the protobuf message, or numbers from the outermost one in; empty when it has none.
+fn wire_number(field: &FieldDecl) -> String {
+    let tag = field.tags.get("protobuf").map_or("", String::as_str);
+    tag.split(',').nth(1).unwrap_or_default().to_owned()
 }
 
 fn json_name(field: &FieldDecl) -> &str {
@@ -327,6 +342,10 @@ fn write_field(
     }
     if is_required(field, &options) {
         text.push_str(" required");
+    }
+    let number = wire_number(field);
+    if !number.is_empty() {
+        write!(text, " pb={number}")?;
     }
     for (tag, word) in [("patchStrategy", "patch"), ("patchMergeKey", "merge-key")] {
         if let Some(value) = field.tags.get(tag) {

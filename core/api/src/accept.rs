@@ -166,6 +166,8 @@ pub enum BodyForm {
     Json,
     /// YAML
     Yaml,
+    /// Kubernetes' protobuf envelope
+    Protobuf,
 }
 
 /// Form of a patch.
@@ -196,6 +198,7 @@ pub fn body_form(header: Option<&str>) -> Result<BodyForm, ApiError> {
     match media(header) {
         "" | "application/json" | "*/*" => Ok(BodyForm::Json),
         "application/yaml" => Ok(BodyForm::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(BodyForm::Protobuf),
         _ => Err(unsupported(
             "application/json, application/yaml, application/vnd.kubernetes.protobuf",
         )),

@@ -201,6 +201,7 @@ fn field(name: &str, options: &[&str]) -> Field {
                 field.merge = value.split(',').any(|part| part == "merge");
                 field.retain_keys = value.split(',').any(|part| part == "retainKeys");
             }
+            "pb" => field.wire = value.split('/').filter_map(|n| n.parse().ok()).collect(),
             "merge-key" => field.merge_key = value.to_owned(),
             "list" => field.list = value.to_owned(),
             "keys" => field.keys = value.split(',').map(str::to_owned).collect(),

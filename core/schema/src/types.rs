@@ -91,6 +91,9 @@ pub(crate) struct Field {
     pub(crate) omitempty: bool,
     pub(crate) omitzero: bool,
     pub(crate) required: bool,
+    /// Number in the protobuf message, after those of the messages that JSON inlines; empty when it
+    /// is not in there
+    pub(crate) wire: Vec<u32>,
     /// `patchStrategy` contains `merge`
     pub(crate) merge: bool,
     /// `patchStrategy` contains `retainKeys`

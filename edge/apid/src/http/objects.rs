@@ -8,7 +8,7 @@ use api::{
 use bytes::Bytes;
 use http::header;
 use model::ApiError;
-use schema::Kind;
+use schema::{Kind, Registry};
 
 fn renderer<'a>(
     front: &'a Front,
@@ -91,7 +91,13 @@ pub(super) async fn write(
     let payload = if patch.is_some() {
         Payload::Json(bytes.to_vec())
     } else {
-        read_payload(path, verb, content_type.as_deref(), &bytes)?
+        read_payload(
+            &front.hub.settings.registry,
+            path,
+            verb,
+            content_type.as_deref(),
+            &bytes,
+        )?
     };
     let request = Request {
         verb,
@@ -123,6 +129,7 @@ pub(super) async fn write(
 }
 
 fn read_payload(
+    registry: &Registry,
     path: &ResourcePath,
     verb: Verb,
     content_type: Option<&str>,
@@ -132,24 +139,36 @@ fn read_payload(
     if bytes.is_empty() && deleting {
         return Ok(Payload::Empty);
     }
-    match api::body_form(content_type)? {
-        BodyForm::Json => Ok(Payload::Json(bytes.to_vec())),
-        BodyForm::Yaml => {
-            let kind = match path.subresource.as_str() {
-                "scale" => "Scale",
-                "binding" => "Binding",
-                "eviction" => "Eviction",
-                _ => &path.kind.kind,
-            };
-            let value = crate::yaml::read(bytes).map_err(|why| {
-                answer::bad_request(format!(
-                    "the object provided is unrecognized (must be of type {kind}): {why} ({})",
-                    answer::summarise(bytes)
-                ))
-            })?;
-            Ok(Payload::Json(value.to_string().into_bytes()))
-        }
+    let form = api::body_form(content_type)?;
+    if form == BodyForm::Json {
+        return Ok(Payload::Json(bytes.to_vec()));
     }
+    let expected = body_kind(registry, path, deleting);
+    let value = match form {
+        BodyForm::Yaml => crate::yaml::read(bytes),
+        _ => registry
+            .protobuf_to_json(expected, bytes)
+            .map_err(|e| e.message),
+    };
+    let value = value.map_err(|why| {
+        answer::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {why} ({})",
+            expected.kind,
+            answer::summarise(bytes)
+        ))
+    })?;
+    Ok(Payload::Json(value.to_string().into_bytes()))
+}
+
+/// The kind that a path takes.
+fn body_kind<'a>(registry: &'a Registry, path: &'a ResourcePath, deleting: bool) -> &'a Kind {
+    let found = if deleting {
+        registry.by_kind("v1", "DeleteOptions")
+    } else {
+        let sub = path.kind.subresource(&path.subresource);
+        sub.and_then(|sub| registry.by_kind(&sub.kind.api_version(), &sub.kind.kind))
+    };
+    found.map_or(&path.kind, |kind| kind)
 }
 
 /// An answer whose body comes in pieces.
