@@ -211,7 +211,11 @@ impl Renderer<'_> {
                 Include::Metadata => partial(&object, api),
                 Include::Object => object,
             };
-            rows.push(json!({"cells": cells, "object": object}));
+            let mut row = json!({"cells": cells, "object": object});
+            if let Some(conditions) = registry::print::conditions(resource, &stored) {
+                row["conditions"] = conditions;
+            }
+            rows.push(row);
         }
         let columns = if columns {
             registry::print::columns(resource)

@@ -1,59 +1,82 @@
 //! Tables as `kubectl get` shows them: which columns a resource has and what stands in the cells.
 //!
-//! Columns, order and texts are those of kube-apiserver (`pkg/printers/internalversion`).
+//! Columns, order and texts are those of kube-apiserver (`pkg/printers/internalversion`), with all
+//! columns of `-o wide`; which of them are shown is the client's choice.
 
+mod cells;
+mod column;
+mod event;
+mod network;
+mod node;
+mod pod;
+mod selector;
+mod workload;
+
+pub use column::{Column, columns};
+
+use cells::{age, name};
 use model::{Resource, Timestamp};
 use serde_json::{Value, json};
 
-/// One column of a Table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// Heading, e.g. `Cluster-IP`
-    pub name: &'static str,
-    /// `string`, `integer` or `date`
-    pub kind: &'static str,
-    /// `name` for the column with the object's name, otherwise empty
-    pub format: &'static str,
-    /// One sentence for the reader
-    pub description: &'static str,
-    /// 0 is always shown, 1 only with `-o wide`
-    pub priority: i64,
-}
-
-impl Column {
-    /// As it stands in `columnDefinitions`.
-    pub fn definition(&self) -> Value {
-        json!({
-            "name": self.name, "type": self.kind, "format": self.format,
-            "description": self.description, "priority": self.priority,
-        })
+/// The cells of one object, one for each of [`columns`]; `object` is in its stored version. Ages
+/// are counted up to `now`.
+pub fn row(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value> {
+    match resource {
+        Resource::PODS => pod::row(object, now),
+        Resource::SERVICES => network::service(object, now),
+        Resource::ENDPOINTS => network::endpoints(object, now),
+        Resource::ENDPOINT_SLICES => network::slice(object, now),
+        Resource::INGRESSES => network::ingress(object, now),
+        Resource::INGRESS_CLASSES => network::ingress_class(object, now),
+        Resource::SERVICE_CIDRS => network::service_cidr(object, now),
+        Resource::IP_ADDRESSES => network::ip_address(object, now),
+        Resource::NODES => node::row(object, now),
+        Resource::DEPLOYMENTS => workload::deployment(object, now),
+        Resource::REPLICA_SETS => workload::replica_set(object, now),
+        Resource::STATEFUL_SETS => workload::stateful_set(object, now),
+        Resource::CONTROLLER_REVISIONS => workload::controller_revision(object, now),
+        Resource::EVENTS => event::row(object, now),
+        Resource::NAMESPACES => {
+            vec![
+                name(object),
+                cells::text(&object["status"]["phase"]).into(),
+                age(object, now),
+            ]
+        }
+        Resource::SECRETS => vec![
+            name(object),
+            cells::text(&object["type"]).into(),
+            cells::len(&object["data"]).into(),
+            age(object, now),
+        ],
+        Resource::CONFIG_MAPS => {
+            let keys = cells::len(&object["data"]) + cells::len(&object["binaryData"]);
+            vec![name(object), keys.into(), age(object, now)]
+        }
+        Resource::SERVICE_ACCOUNTS => vec![name(object), age(object, now)],
+        Resource::LEASES => {
+            let holder = cells::text(&object["spec"]["holderIdentity"]);
+            vec![name(object), holder.into(), age(object, now)]
+        }
+        _ => vec![
+            name(object),
+            object["metadata"]["creationTimestamp"].clone(),
+        ],
     }
 }
 
-/// The columns of a resource; those without a printer of their own have Name and Created At.
-pub fn columns(resource: Resource) -> &'static [Column] {
-    let _ = resource;
-    &[
-        Column {
-            name: "Name",
-            kind: "string",
-            format: "name",
-            description: "Name of the object",
-            priority: 0,
-        },
-        Column {
-            name: "Created At",
-            kind: "date",
-            format: "",
-            description: "When it was created",
-            priority: 0,
-        },
-    ]
+/// `conditions` of an object's row: that of a Pod which has ended. `None` leaves the field out.
+pub fn conditions(resource: Resource, object: &Value) -> Option<Value> {
+    if resource != Resource::PODS {
+        return None;
+    }
+    let (reason, message) = match object["status"]["phase"].as_str()? {
+        "Succeeded" => ("Succeeded", "The pod has completed successfully."),
+        "Failed" => ("Failed", "The pod failed."),
+        _ => return None,
+    };
+    Some(json!([{"type": "Completed", "status": "True", "reason": reason, "message": message}]))
 }
 
-/// The cells of one object, one for each of [`columns`]; `object` is in its stored version.
-pub fn row(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value> {
-    let _ = (resource, now);
-    let meta = &object["metadata"];
-    vec![meta["name"].clone(), meta["creationTimestamp"].clone()]
-}
+#[cfg(test)]
+mod tests;
