@@ -12,8 +12,16 @@
 //! **Does not** talk to the API server: reads go through [`model::View`], writes are handed out.
 #![forbid(unsafe_code)]
 
+mod clock;
+mod env;
+mod logs;
+mod machine;
+#[cfg(test)]
+mod memory;
+mod quantity;
 mod runner;
 mod settings;
+mod spec;
 
 pub use runner::{LogError, LogOptions, LogStream, Runner, StartError};
 pub use settings::{ImageMap, ImageSource, Settings};
