@@ -14,14 +14,19 @@
 
 mod clock;
 mod env;
+mod leftover;
+mod listen;
 mod logs;
 mod machine;
 #[cfg(test)]
 mod memory;
+mod probe;
+mod process;
 mod quantity;
 mod runner;
 mod settings;
 mod spec;
+mod wire;
 
 pub use runner::{LogError, LogOptions, LogStream, Runner, StartError};
 pub use settings::{ImageMap, ImageSource, Settings};

@@ -1,0 +1,132 @@
+//! HTTP probes.
+
+use super::refused;
+use crate::spec::HttpGet;
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// Redirects to the same host that are followed.
+const REDIRECTS: usize = 10;
+
+/// The URL of a probe, for messages.
+pub(super) fn url(action: &HttpGet, host: &str, port: u16) -> String {
+    let scheme = if action.scheme.is_empty() {
+        "http"
+    } else {
+        &action.scheme
+    };
+    format!(
+        "{}://{host}:{port}{}",
+        scheme.to_lowercase(),
+        path(&action.path)
+    )
+}
+
+fn path(path: &str) -> String {
+    if path.starts_with('/') {
+        return path.to_owned();
+    }
+    format!("/{path}")
+}
+
+/// Asks, and follows redirects to the same host; 200 to 399 is success.
+pub(super) async fn get(action: &HttpGet, host: &str, port: u16) -> Result<(), String> {
+    if action.scheme.eq_ignore_ascii_case("https") {
+        return Err(
+            "HTTPS probes are not served here: use scheme HTTP or a tcpSocket probe".into(),
+        );
+    }
+    let mut path = path(&action.path);
+    for _ in 0..=REDIRECTS {
+        let (status, location) = ask(action, host, port, &path)
+            .await
+            .map_err(|why| format!("Get \"http://{host}:{port}{path}\": {why}"))?;
+        let code = status.as_u16();
+        if !(200..400).contains(&code) {
+            return Err(format!("HTTP probe failed with statuscode: {code}"));
+        }
+        let next = location.and_then(|to| same_host(&to, host, port));
+        match next {
+            Some(next) if status.is_redirection() => path = next,
+            _ => return Ok(()),
+        }
+    }
+    Err(format!(
+        "Get \"http://{host}:{port}{path}\": stopped after 10 redirects"
+    ))
+}
+
+/// The path of a redirect that leads to the server asked.
+fn same_host(to: &str, host: &str, port: u16) -> Option<String> {
+    if to.starts_with('/') && !to.starts_with("//") {
+        return Some(to.to_owned());
+    }
+    let rest = to.strip_prefix("http://")?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let same = authority == format!("{host}:{port}") || (port == 80 && authority == host);
+    same.then(|| format!("/{path}"))
+}
+
+async fn ask(
+    action: &HttpGet,
+    host: &str,
+    port: u16,
+    path: &str,
+) -> Result<(StatusCode, Option<String>), String> {
+    let request = request(action, host, port, path)?;
+    let stream = TcpStream::connect((host, port)).await;
+    let stream = stream.map_err(|error| refused(host, port, &error))?;
+    let io = TokioIo::new(stream);
+    let handshake = hyper::client::conn::http1::handshake(io).await;
+    let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
+    let answer = async move {
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|e| e.to_string())?;
+        let location = response.headers().get(LOCATION);
+        let location = location.and_then(|to| to.to_str().ok()).map(str::to_owned);
+        Ok((response.status(), location))
+    };
+    // The connection is driven only until the head is there; the body is of no interest.
+    tokio::select! {
+        result = answer => result,
+        ended = connection => match ended {
+            Ok(()) => Err("EOF".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
+    }
+}
+
+fn request(
+    action: &HttpGet,
+    host: &str,
+    port: u16,
+    path: &str,
+) -> Result<Request<Empty<Bytes>>, String> {
+    let mut request = Request::new(Empty::new());
+    *request.method_mut() = Method::GET;
+    *request.uri_mut() = path.parse().map_err(|e| format!("path {path:?}: {e}"))?;
+    let headers = request.headers_mut();
+    for header in &action.http_headers {
+        let name: http::HeaderName = header.name.parse().map_err(|e| format!("{e}"))?;
+        let value = header
+            .value
+            .parse()
+            .map_err(|e| format!("{}: {e}", header.name))?;
+        headers.append(name, value);
+    }
+    let mut default = |name: http::HeaderName, value: String| {
+        if let (false, Ok(value)) = (headers.contains_key(&name), value.parse()) {
+            headers.insert(name, value);
+        }
+    };
+    default(HOST, format!("{host}:{port}"));
+    default(USER_AGENT, "kube-probe/1.36".to_owned());
+    default(ACCEPT, "*/*".to_owned());
+    Ok(request)
+}
