@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod echo;
 mod env;
 mod leftover;
 mod listen;
