@@ -12,6 +12,7 @@
 //! **Does not** talk to the API server: reads go through [`model::View`], writes are handed out.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod clock;
 mod echo;
 mod env;
@@ -21,12 +22,14 @@ mod logs;
 mod machine;
 #[cfg(test)]
 mod memory;
+mod node;
 mod probe;
 mod process;
 mod quantity;
 mod runner;
 mod settings;
 mod spec;
+mod volumes;
 mod wire;
 
 pub use runner::{LogError, LogOptions, LogStream, Runner, StartError};
