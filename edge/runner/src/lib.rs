@@ -31,6 +31,7 @@ mod settings;
 mod spec;
 mod volumes;
 mod wire;
+mod worker;
 
 pub use runner::{LogError, LogOptions, LogStream, Runner, StartError};
 pub use settings::{ImageMap, ImageSource, Settings};

@@ -42,7 +42,8 @@ pub(crate) fn inspect(group: u32, pod_ip: IpAddr, ports: &[u16]) -> Finding {
     }
     let elsewhere: Vec<&Socket> = all
         .iter()
-        .filter(wanted)
+        // A UDP socket on a port that nobody declared is a client's in most cases.
+        .filter(|socket| wanted(socket) && !(socket.udp && ports.is_empty()))
         .filter(|socket| !own(socket) && is_local(socket))
         .collect();
     let reachable = all.iter().filter(wanted).any(|socket| own(&socket));
@@ -67,7 +68,6 @@ pub(crate) fn inspect(group: u32, pod_ip: IpAddr, ports: &[u16]) -> Finding {
 /// Addresses that a process takes for its own by mistake.
 fn is_local(socket: &Socket) -> bool {
     let ip = socket.at.ip();
-    // A UDP socket that is not connected may be a client's, which the system binds to any port.
     ip.is_unspecified() || (!socket.udp && (ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST))
 }
 

@@ -95,6 +95,8 @@ pub(crate) struct Machine {
     finished: bool,
     /// The phase in which the Pod was found, when that was its last
     last_phase: Option<String>,
+    /// Conditions as they were last written, which may not have come back yet
+    written: Vec<serde_json::Value>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +130,18 @@ impl Machine {
             prepared: Prepared::No,
             ending: None,
             finished: false,
+            written: Vec::new(),
         }
+    }
+
+    /// Whether the Pod had run to its end when it was found: its status is history.
+    pub(crate) fn is_history(&self) -> bool {
+        self.last_phase.is_some()
+    }
+
+    /// Keeps the times of the conditions that were just written.
+    pub(crate) fn wrote(&mut self, status: &serde_json::Value) {
+        self.written = status["conditions"].as_array().cloned().unwrap_or_default();
     }
 
     /// The Pod as last seen.

@@ -73,10 +73,8 @@ pub(crate) fn renew(settings: &Settings, view: &dyn View, now: Timestamp) -> Opt
             patch: json!({"spec": renewed}),
         });
     }
-    if view.get(Resource::NAMESPACES, "", LEASES).is_none() {
-        // Whoever makes the system's namespaces will get to it.
-        return None;
-    }
+    // Whoever makes the system's namespaces will get to it.
+    view.get(Resource::NAMESPACES, "", LEASES)?;
     Some(Write::Create {
         resource: Resource::LEASES,
         object: lease(&node, now),

@@ -1,10 +1,20 @@
 //! The runner as its owner sees it.
 
-use crate::Settings;
+use crate::addresses::Addresses;
+use crate::clock::Clock;
+use crate::leftover::Registry;
+use crate::logs;
+use crate::spec::PodObject;
+use crate::worker::{Board, Context, Message, Start, Worker, folder_of};
+use crate::{Settings, node};
 use bytes::Bytes;
-use model::{Event, Problem, Timestamp, View, Write};
-use std::sync::Arc;
+use model::{Event, EventKind, EventNote, Object, Problem, Resource, Timestamp, View, Write};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// Why the runner cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +68,30 @@ pub type LogStream = mpsc::Receiver<Bytes>;
 
 /// Runs the Pods of one Node.
 pub struct Runner {
-    _writes: mpsc::UnboundedSender<Write>,
+    inner: Arc<Inner>,
+    heartbeat: tokio::task::AbortHandle,
+}
+
+struct Inner {
+    context: Arc<Context>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// By uid
+    pods: BTreeMap<Arc<str>, Entry>,
+    addresses: Addresses,
+    /// A Pod found no address: look again when one becomes free
+    starved: bool,
+    closed: bool,
+}
+
+struct Entry {
+    object: Arc<Object>,
+    tell: mpsc::UnboundedSender<Message>,
+    board: Arc<Mutex<Board>>,
+    ips: Vec<IpAddr>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Runner {
@@ -73,13 +106,54 @@ impl Runner {
         view: Arc<dyn View + Send + Sync>,
         writes: mpsc::UnboundedSender<Write>,
     ) -> Result<Self, StartError> {
-        let _ = (settings, view);
-        Ok(Self { _writes: writes })
+        if settings.pod_cidrs.is_empty() {
+            return Err(StartError::NoPodRange);
+        }
+        let folder = |source| StartError::Folder {
+            path: settings.data_dir.display().to_string(),
+            source,
+        };
+        std::fs::create_dir_all(&settings.data_dir).map_err(folder)?;
+        let registry = Registry::open(&settings.data_dir).map_err(folder)?;
+        let addresses = Addresses::new(settings.pod_cidrs.clone());
+        let context = Context {
+            settings,
+            view,
+            writes,
+            clock: Clock::new(),
+            capacity: node::capacity(),
+            registry: Arc::new(registry),
+        };
+        let inner = Arc::new(Inner {
+            context: Arc::new(context),
+            state: Mutex::new(State {
+                pods: BTreeMap::new(),
+                addresses,
+                starved: false,
+                closed: false,
+            }),
+        });
+        inner.register();
+        inner.take_up();
+        let heartbeat = tokio::spawn(heartbeat(Arc::downgrade(&inner))).abort_handle();
+        Ok(Self { inner, heartbeat })
     }
 
     /// Takes in one event; never blocks.
     pub fn observe(&self, event: &Event) {
-        let _ = event;
+        let object = &event.object;
+        match object.resource {
+            Resource::PODS if event.kind == EventKind::Deleted => self.inner.gone(object),
+            Resource::PODS => self.inner.pod(object),
+            Resource::CONFIG_MAPS | Resource::SECRETS => self.inner.nudge(&object.meta.namespace),
+            Resource::NODES if *object.meta.name == *self.inner.context.settings.node_name => {
+                self.inner.register();
+                if event.kind == EventKind::Added {
+                    self.inner.renew();
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The log of a container; without a name, that of the Pod's only one.
@@ -93,16 +167,310 @@ impl Runner {
         container: Option<&str>,
         options: LogOptions,
     ) -> Result<LogStream, LogError> {
-        let _ = (namespace, container, options);
-        Err(LogError::NotFound(format!("pods {pod:?} not found")))
+        self.inner.logs(namespace, pod, container, options)
     }
 
     /// What keeps Pods from running, in order of the Pod.
     pub fn problems(&self) -> Vec<Problem> {
-        Vec::new()
+        let state = self.inner.state();
+        let boards = state.pods.values().map(|entry| entry.board.clone());
+        let boards: Vec<_> = boards.collect();
+        drop(state);
+        let mut problems: Vec<Problem> = boards
+            .iter()
+            .flat_map(|board| {
+                let board = board.lock().unwrap_or_else(PoisonError::into_inner);
+                board.problems.clone()
+            })
+            .collect();
+        problems.sort();
+        problems
     }
 
     /// Ends all processes: `SIGTERM`, and `SIGKILL` after [`Settings::shutdown_grace`]. Objects
     /// stay as they are, so that the next start takes the Pods up again.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.heartbeat.abort();
+        let grace = self.inner.context.settings.shutdown_grace;
+        let mut tasks = Vec::new();
+        {
+            let mut state = self.inner.state();
+            state.closed = true;
+            for entry in state.pods.values_mut() {
+                let _ = entry.tell.send(Message::Shutdown(grace));
+                tasks.extend(entry.task.take());
+            }
+        }
+        let all = async {
+            for task in tasks {
+                let _ = task.await;
+            }
+        };
+        // The second is for processes that had to be killed.
+        let _ = tokio::time::timeout(grace + Duration::from_secs(1), all).await;
+    }
 }
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+    }
+}
+
+/// Keeps the Node's Lease and sees to it that what was written has arrived.
+async fn heartbeat(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(node::RENEW_SECONDS)).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        inner.register();
+        inner.renew();
+        let starved = {
+            let mut state = inner.state();
+            for entry in state.pods.values() {
+                let _ = entry.tell.send(Message::Resync);
+            }
+            std::mem::take(&mut state.starved)
+        };
+        if starved {
+            inner.take_up();
+        }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, write: Write) {
+        if self.context.writes.send(write).is_err() {
+            tracing::debug!("nobody takes writes any more");
+        }
+    }
+
+    fn register(&self) {
+        let Context {
+            settings,
+            view,
+            capacity,
+            clock,
+            ..
+        } = &*self.context;
+        for write in node::register(settings, &**view, *capacity, clock.now()) {
+            self.send(write);
+        }
+    }
+
+    fn renew(&self) {
+        let Context {
+            settings,
+            view,
+            clock,
+            ..
+        } = &*self.context;
+        let write = node::renew(settings, &**view, clock.now());
+        write.into_iter().for_each(|write| self.send(write));
+    }
+
+    /// Takes up what is stored, so that Pods keep their addresses before new ones ask for any.
+    fn take_up(self: &Arc<Self>) {
+        let pods = self.context.view.list(Resource::PODS, None);
+        pods.iter().for_each(|pod| self.pod(pod));
+    }
+
+    fn pod(self: &Arc<Self>, object: &Arc<Object>) {
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        if let Some(entry) = state.pods.get_mut(&object.meta.uid) {
+            if object.meta.resource_version >= entry.object.meta.resource_version {
+                entry.object = object.clone();
+                let _ = entry.tell.send(Message::Object(object.clone()));
+            }
+            return;
+        }
+        match PodObject::parse(object.clone()) {
+            Ok(pod) if pod.spec.node_name == self.context.settings.node_name => {
+                self.begin(&mut state, pod);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(pod = %object.key(), %error, "a Pod cannot be read"),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, state: &mut State, pod: PodObject) {
+        let over = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
+        let stored = pod.status.pod_ip.parse().ok();
+        let ips = if over {
+            Some(Vec::new())
+        } else {
+            state.addresses.take(stored)
+        };
+        let object = pod.object.clone();
+        let Some(ips) = ips else {
+            state.starved = true;
+            self.send(Write::Note(EventNote {
+                regarding: object,
+                kind: "Warning",
+                reason: "FailedCreatePodSandBox".to_owned(),
+                message: "The pod range has no free address: give a wider --pod-cidr".to_owned(),
+                component: "kubelet",
+            }));
+            return;
+        };
+        let (tell, inbox) = mpsc::unbounded_channel();
+        let board = Arc::new(Mutex::new(Board::default()));
+        let worker = Worker::new(Start {
+            context: self.context.clone(),
+            pod,
+            ips: ips.clone(),
+            board: board.clone(),
+            inbox,
+            own: tell.clone(),
+        });
+        let (uid, inner) = (object.meta.uid.clone(), Arc::downgrade(self));
+        let task = tokio::spawn(async move {
+            worker.run().await;
+            if let Some(inner) = inner.upgrade() {
+                inner.ended(&uid);
+            }
+        });
+        let uid = object.meta.uid.clone();
+        let entry = Entry {
+            object,
+            tell,
+            board,
+            ips,
+            task: Some(task),
+        };
+        state.pods.insert(uid, entry);
+    }
+
+    fn ended(&self, uid: &Arc<str>) {
+        let mut state = self.state();
+        if let Some(entry) = state.pods.remove(uid) {
+            state.addresses.give_back(&entry.ips);
+        }
+    }
+
+    fn gone(&self, object: &Object) {
+        let state = self.state();
+        if let Some(entry) = state.pods.get(&object.meta.uid) {
+            let _ = entry.tell.send(Message::Gone);
+        }
+    }
+
+    fn nudge(&self, namespace: &str) {
+        let state = self.state();
+        let pods = state.pods.values();
+        for entry in pods.filter(|entry| &*entry.object.meta.namespace == namespace) {
+            let _ = entry.tell.send(Message::Nudge);
+        }
+    }
+
+    fn logs(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: Option<&str>,
+        options: LogOptions,
+    ) -> Result<LogStream, LogError> {
+        let (object, board) = {
+            let state = self.state();
+            let mut entries = state.pods.values();
+            let is_it = |entry: &&Entry| {
+                let meta = &entry.object.meta;
+                &*meta.namespace == namespace && &*meta.name == pod
+            };
+            let entry = entries.find(is_it);
+            let entry =
+                entry.ok_or_else(|| LogError::NotFound(format!("pods \"{pod}\" not found")))?;
+            (entry.object.clone(), entry.board.clone())
+        };
+        let container = choose(&object, container)?;
+        let board = board.lock().unwrap_or_else(PoisonError::into_inner);
+        let (run, changed) = match board.runs.get(&container) {
+            Some((run, changed)) => (*run, Some(changed.clone())),
+            None => (last_run(&object, &container), None),
+        };
+        let waiting = board.waiting.get(&container).copied();
+        drop(board);
+        let run = match (options.previous, run.checked_sub(1)) {
+            (false, _) => run,
+            (true, Some(previous)) => previous,
+            (true, None) => return Err(no_previous(pod, &container)),
+        };
+        let folder = folder_of(&self.context.settings, &object)
+            .join("logs")
+            .join(&container);
+        let path = logs::file_of(&folder, run);
+        if !path.exists() {
+            if options.previous {
+                return Err(no_previous(pod, &container));
+            }
+            let reason = waiting.unwrap_or("ContainerCreating");
+            return Err(LogError::BadRequest(format!(
+                "container \"{container}\" in pod \"{pod}\" is waiting to start: {reason}"
+            )));
+        }
+        let changed = changed.filter(|_| !options.previous);
+        Ok(logs::stream(path, options, changed))
+    }
+}
+
+fn no_previous(pod: &str, container: &str) -> LogError {
+    LogError::BadRequest(format!(
+        "previous terminated container \"{container}\" in pod \"{pod}\" not found"
+    ))
+}
+
+/// The number of a container's last run, as the stored status has it.
+fn last_run(object: &Arc<Object>, container: &str) -> u32 {
+    let status = PodObject::parse(object.clone()).map(|pod| pod.status);
+    let status = status.unwrap_or_default();
+    let mut all = status
+        .container_statuses
+        .iter()
+        .chain(&status.init_container_statuses);
+    let found = all.find(|status| status.name == container);
+    found.map_or(0, |status| status.restart_count)
+}
+
+/// The container that is meant.
+fn choose(object: &Arc<Object>, container: Option<&str>) -> Result<String, LogError> {
+    let pod = PodObject::parse(object.clone());
+    let spec = pod
+        .map_err(|error| LogError::Internal(error.to_string()))?
+        .spec;
+    let name = &object.meta.name;
+    let names = |list: &[crate::spec::Container]| {
+        let names: Vec<&str> = list.iter().map(|c| c.name.as_str()).collect();
+        names.join(" ")
+    };
+    match (container, spec.containers.as_slice()) {
+        (Some(wanted), mains) => {
+            let mut all = mains.iter().chain(&spec.init_containers);
+            let known = all.any(|c| c.name == wanted);
+            known.then(|| wanted.to_owned()).ok_or_else(|| {
+                LogError::BadRequest(format!("container {wanted} is not valid for pod {name}"))
+            })
+        }
+        (None, [only]) => Ok(only.name.clone()),
+        (None, mains) => {
+            let inits = match names(&spec.init_containers) {
+                inits if inits.is_empty() => String::new(),
+                inits => format!(" or one of the init containers: [{inits}]"),
+            };
+            Err(LogError::BadRequest(format!(
+                "a container name must be specified for pod {name}, choose one of: [{}]{inits}",
+                names(mains)
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -119,10 +119,15 @@ impl Machine {
     fn conditions(&self, phase: &str, now: Timestamp) -> Vec<Value> {
         let generation = self.pod.object.meta.generation;
         let stored = &self.pod.status.conditions;
+        let last = if self.written.is_empty() {
+            stored
+        } else {
+            &self.written
+        };
         let mut list: Vec<Value> = self
             .own_conditions(phase)
             .into_iter()
-            .map(|condition| condition.render(stored, generation, now))
+            .map(|condition| condition.render(last, generation, now))
             .collect();
         let foreign = stored.iter().filter(|condition| {
             let kind = condition["type"].as_str().unwrap_or_default();

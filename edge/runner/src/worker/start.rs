@@ -1,0 +1,297 @@
+//! Starting containers: configuration, folders, then a process or the built-in image.
+
+use super::{Active, Message, News, Worker};
+use crate::ImageSource;
+use crate::echo::{Echo, Identity};
+use crate::env::{Env, Source, expand};
+use crate::leftover::MARK;
+use crate::logs::Log;
+use crate::machine::{Ended, Input, Unit};
+use crate::probe::hook;
+use crate::process::{Launch, Progress, Run, start_error};
+use crate::spec::Container;
+use crate::volumes;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long an echo server still answers after it was told to stop, so that whoever sends it
+/// requests has heard of it.
+const LAME_DUCK: Duration = Duration::from_millis(300);
+
+/// Variables of this program that processes get as well.
+const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+
+impl Worker {
+    fn source(&self) -> Source<'_> {
+        Source {
+            pod: self.machine.pod(),
+            view: &*self.context.view,
+            pod_ips: &self.ips,
+            node_ip: self.context.settings.node_ip,
+            capacity: self.context.capacity,
+        }
+    }
+
+    /// Writes the volumes.
+    pub(super) fn prepare(&mut self) -> Result<(), String> {
+        let folder = self.folder.join("volumes");
+        let spec = self.machine.pod().spec.clone();
+        self.volumes = volumes::materialise(&folder, &spec, &self.source())?;
+        Ok(())
+    }
+
+    /// Brings mounted ConfigMaps and Secrets up to date.
+    pub(super) fn refresh(&mut self) {
+        if !self.volumes.is_empty()
+            && let Err(error) = self.prepare()
+        {
+            // What was mounted stays, as kubelet has it.
+            tracing::debug!(%error, "volumes are not brought up to date");
+        }
+    }
+
+    /// Starts a container; the input that tells of it comes at once or by message.
+    pub(super) fn start(&mut self, index: usize, image: ImageSource) -> Option<Input> {
+        let unit = self.machine.units().get(index)?.clone();
+        let logs = self.folder.join("logs").join(&unit.spec.name);
+        let limit = self.context.settings.log_bytes_max;
+        let log = match Log::create(&logs, unit.restarts, limit) {
+            Ok(log) => log,
+            Err(error) => return Some(self.broken(index, format!("log: {error}"))),
+        };
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = (unit.restarts, log.changed.subscribe());
+        board.runs.insert(unit.spec.name.clone(), heard);
+        drop(board);
+        match image {
+            ImageSource::Echo => Some(self.start_echo(index, &unit, log)),
+            ImageSource::Command(words) => self.start_process(index, &unit, log, &words),
+        }
+    }
+
+    fn broken(&self, unit: usize, message: String) -> Input {
+        let ended = start_error(message, self.context.clock.now());
+        Input::Exited { unit, ended }
+    }
+
+    fn start_echo(&mut self, index: usize, unit: &Unit, log: Arc<Log>) -> Input {
+        // Echo needs none of it, but a reference that leads nowhere is a mistake all the same.
+        if let Err(message) = self.source().env(&unit.spec, Env::new()) {
+            let reason = "CreateContainerConfigError";
+            return Input::Blocked {
+                unit: index,
+                reason,
+                message,
+            };
+        }
+        let meta = &self.machine.pod().object.meta;
+        let identity = Identity {
+            pod: meta.name.to_string(),
+            namespace: meta.namespace.to_string(),
+            log,
+            clock: self.context.clock,
+        };
+        let id = format!(
+            "portolan://echo-{}-{}-{}",
+            meta.uid, unit.spec.name, unit.restarts
+        );
+        let ip = self
+            .ips
+            .first()
+            .copied()
+            .unwrap_or(self.context.settings.node_ip);
+        let echo = match Echo::start(&unit.spec, ip, Arc::new(identity)) {
+            Ok(echo) => echo,
+            Err(message) => return self.broken(index, message),
+        };
+        let (stop, stopped) = mpsc::unbounded_channel();
+        let started = self.context.clock.now();
+        let end = self.echo_until(index, unit, echo, stopped);
+        let (clock, own, run) = (self.context.clock, self.own.clone(), unit.restarts);
+        let its_id = id.clone();
+        tokio::spawn(async move {
+            end.await;
+            let ended = Ended {
+                exit_code: 0,
+                signal: None,
+                reason: "Completed".to_owned(),
+                message: String::new(),
+                started,
+                finished: clock.now(),
+                id: its_id,
+            };
+            let news = News::Input(Input::Exited { unit: index, ended });
+            let _ = own.send(Message::Told {
+                unit: index,
+                run,
+                news,
+            });
+        });
+        self.runs.insert(
+            index,
+            Active {
+                number: unit.restarts,
+                stop,
+                launch: None,
+                watch: None,
+            },
+        );
+        Input::Started { unit: index, id }
+    }
+
+    /// Serves until it is told to stop, and then in the way of a process that ends in order.
+    fn echo_until(
+        &self,
+        index: usize,
+        unit: &Unit,
+        echo: Echo,
+        mut stopped: mpsc::UnboundedReceiver<i64>,
+    ) -> impl Future<Output = ()> + use<> {
+        let target = self.target(index);
+        let pre_stop = unit.spec.lifecycle.pre_stop.clone();
+        async move {
+            let grace = stopped.recv().await.unwrap_or(0);
+            let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
+            if !grace.is_zero() {
+                let order = async {
+                    if let Some(pre_stop) = &pre_stop {
+                        let _ = hook(pre_stop, &target, None).await;
+                    }
+                    tokio::time::sleep(LAME_DUCK).await;
+                };
+                tokio::select! {
+                    () = order => {}
+                    () = tokio::time::sleep(grace) => {}
+                    _ = stopped.recv() => {}
+                }
+            }
+            tokio::select! {
+                () = echo.stop(grace) => {}
+                _ = stopped.recv() => {}
+            }
+        }
+    }
+
+    fn start_process(
+        &mut self,
+        index: usize,
+        unit: &Unit,
+        log: Arc<Log>,
+        words: &[String],
+    ) -> Option<Input> {
+        let launch = match self.launch(&unit.spec, words) {
+            Ok(launch) => Arc::new(launch),
+            Err(message) => {
+                let reason = "CreateContainerConfigError";
+                return Some(Input::Blocked {
+                    unit: index,
+                    reason,
+                    message,
+                });
+            }
+        };
+        let (stop, stopped) = mpsc::unbounded_channel();
+        let run = Run {
+            launch: launch.clone(),
+            log,
+            target: self.target(index),
+            post_start: unit.spec.lifecycle.post_start.clone(),
+            pre_stop: unit.spec.lifecycle.pre_stop.clone(),
+            last_words: unit.spec.termination_message_policy == "FallbackToLogsOnError",
+            stop: stopped,
+            registry: self.context.registry.clone(),
+            clock: self.context.clock,
+        };
+        let (own, number) = (self.own.clone(), unit.restarts);
+        tokio::spawn(async move {
+            let tell = |news| {
+                // The Pod may be gone by now.
+                let _ = own.send(Message::Told {
+                    unit: index,
+                    run: number,
+                    news,
+                });
+            };
+            let ended = run.run(|progress| match progress {
+                Progress::Started { id, group } => {
+                    tell(News::Input(Input::Started { unit: index, id }));
+                    tell(News::Group(group));
+                }
+                Progress::HookFailed { reason, message } => tell(News::Warning { reason, message }),
+            });
+            let ended = ended.await;
+            tell(News::Input(Input::Exited { unit: index, ended }));
+        });
+        self.runs.insert(
+            index,
+            Active {
+                number,
+                stop,
+                launch: Some(launch),
+                watch: None,
+            },
+        );
+        None
+    }
+
+    /// Environment, arguments and folder of a container's process.
+    fn launch(&self, container: &Container, words: &[String]) -> Result<Launch, String> {
+        let root = self.folder.join("roots").join(&container.name);
+        let elsewhere = volumes::mirror(&root, container, &self.volumes);
+        let elsewhere = elsewhere.map_err(|error| format!("{}: {error}", root.display()))?;
+        if !elsewhere.is_empty() {
+            let paths = elsewhere.join(", ");
+            self.note(true, "MountElsewhere", format!(
+                "Processes share this machine's file system: what container {} mounts at {paths} \
+                 is below the folder in $PORTOLAN_ROOT, which is its working directory unless it \
+                 sets another",
+                container.name
+            ));
+        }
+        let env = self.source().env(container, self.base_env(&root))?;
+        let known = |name: &str| env.get(name).cloned();
+        let words = words.iter().map(|word| expand(word, known)).collect();
+        let folder = working_folder(&container.working_dir, root);
+        Ok(Launch { words, env, folder })
+    }
+
+    fn base_env(&self, root: &Path) -> Env {
+        let settings = &self.context.settings;
+        let pod = self.machine.pod();
+        let own = INHERITED.iter().filter_map(|name| {
+            let value = std::env::var(name).ok()?;
+            Some(((*name).to_owned(), value))
+        });
+        let mut env: Env = own.collect();
+        let mut put = |name: &str, value: String| env.insert(name.to_owned(), value);
+        if let Some(ip) = self.ips.first() {
+            put("POD_IP", ip.to_string());
+        }
+        let hostname = match pod.spec.hostname.as_str() {
+            "" => pod.object.meta.name.to_string(),
+            hostname => hostname.to_owned(),
+        };
+        put("HOSTNAME", hostname);
+        put("PORTOLAN_ROOT", root.display().to_string());
+        put(MARK, settings.data_dir.display().to_string());
+        if let Some(kubeconfig) = &settings.kubeconfig {
+            put("KUBECONFIG", kubeconfig.display().to_string());
+        }
+        env
+    }
+}
+
+/// The folder that is asked for: this machine's, or what is mounted there.
+fn working_folder(wanted: &str, root: PathBuf) -> PathBuf {
+    if wanted.is_empty() {
+        return root;
+    }
+    let mounted = root.join(wanted.trim_start_matches('/'));
+    if mounted.is_dir() {
+        mounted
+    } else {
+        PathBuf::from(wanted)
+    }
+}
