@@ -39,12 +39,15 @@ fn typed(types: &Types, ty: TypeId, value: &mut Value) {
             }
         }
         Shape::Struct(id) => structure(types, id, value),
+        // The store of the original knows no empty lists and maps, only missing ones.
         Shape::List(element) => match value {
-            Value::Array(list) => list.iter_mut().for_each(|item| typed(types, element, item)),
+            Value::Array(list) if !list.is_empty() => {
+                list.iter_mut().for_each(|item| typed(types, element, item));
+            }
             _ => *value = Value::Null,
         },
         Shape::Map(element) => match value {
-            Value::Object(map) => map
+            Value::Object(map) if !map.is_empty() => map
                 .values_mut()
                 .for_each(|item| typed(types, element, item)),
             _ => *value = Value::Null,

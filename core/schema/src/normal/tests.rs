@@ -35,6 +35,13 @@ fn empties_go_and_zero_values_come() {
 }
 
 #[test]
+fn empty_lists_that_must_be_there_are_null() {
+    let given = json!({"addressType": "IPv4", "endpoints": [], "metadata": {"name": "a"}});
+    let got = normal("discovery.k8s.io/v1", "EndpointSlice", given);
+    assert_eq!(got["endpoints"], Value::Null);
+}
+
+#[test]
 fn values_take_their_canonical_form() {
     let given = json!({
         "metadata": {"creationTimestamp": "2026-11-25T20:00:00.5+02:00"},
