@@ -20,6 +20,13 @@ pub struct ResourcePath {
     pub watch: bool,
 }
 
+impl ResourcePath {
+    /// Text of a `Warning` header for each request about the resource, whatever the answer.
+    pub fn deprecation(&self) -> Option<&'static str> {
+        registry::strategy(self.kind.resource).deprecation()
+    }
+}
+
 /// What the path of a request names.
 #[derive(Clone, Debug)]
 pub enum Route {

@@ -172,6 +172,11 @@ pub trait Strategy: Sync {
         Vec::new()
     }
 
+    /// Text of a `Warning` header for each request about this resource, whatever the answer.
+    fn deprecation(&self) -> Option<&'static str> {
+        None
+    }
+
     /// As [`Strategy::warnings`], about a change through a subresource.
     fn subresource_warnings(
         &self,

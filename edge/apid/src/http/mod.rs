@@ -112,6 +112,21 @@ impl From<ApiError> for Failure {
     }
 }
 
+/// Puts a warning before those of the answer; refusals get it too.
+fn warned(answered: Result<Answer, Failure>, text: &str, pretty: bool) -> Result<Answer, Failure> {
+    let add = |mut answer: Answer| {
+        let others = std::mem::take(&mut answer.headers);
+        answer.warnings(&[text.to_owned()]);
+        answer.headers.extend(others);
+        answer
+    };
+    match answered {
+        Ok(answer) => Ok(add(answer)),
+        Err(Failure::Refused(error)) => Ok(add(Answer::refusal(&error, pretty))),
+        Err(Failure::Stream(answer)) => Err(Failure::Stream(add(answer))),
+    }
+}
+
 async fn dispatch(front: &Arc<Front>, call: Call) -> Result<Answer, Failure> {
     let path = call.parts.uri.path().to_owned();
     let method = call.parts.method.as_str().to_owned();
@@ -129,12 +144,18 @@ async fn dispatch(front: &Arc<Front>, call: Call) -> Result<Answer, Failure> {
             let wants_watch = call.query.flag("watch").unwrap_or(false);
             let verb = Verb::of(&method, &resource, wants_watch);
             auth::authorize_resource(&call.user, *verb.as_ref().unwrap_or(&Verb::Get), &resource)?;
-            match verb? {
+            let deprecation = resource.deprecation();
+            let pretty = api::is_pretty(&call.query, "");
+            let answered = match verb? {
                 Verb::Get => objects::get(front, &call, &resource),
                 Verb::List => objects::list(front, &call, &resource),
                 Verb::Watch => stream::watch(front, &call, &resource),
                 Verb::Connect => logs::connect(front, &call, &resource).await,
                 verb => objects::write(front, call, &resource, verb).await,
+            };
+            match deprecation {
+                Some(text) => warned(answered, text, pretty),
+                None => answered,
             }
         }
     }
