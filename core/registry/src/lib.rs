@@ -16,8 +16,6 @@ mod work;
 
 pub use net::indexes::Indexes;
 pub use strategy::{Companions, Context, Operation, Strategy, Subresource};
-pub use work::binding::bind;
-pub use work::event::{core_from_events, events_from_core};
 
 use model::Resource;
 

@@ -1,5 +1,6 @@
 //! Rules that fields of many kinds share, with the texts of apimachinery's validators.
 
+pub(crate) mod diff;
 pub(crate) mod ip;
 pub(crate) mod names;
 pub(crate) mod path;

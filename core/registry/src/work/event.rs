@@ -1,12 +1,11 @@
-//! Events: one storage, two shapes. They are stored as `v1`; `events.k8s.io/v1` names some fields
-//! otherwise.
+//! Events: one storage, two shapes. They are stored as `v1` and are judged in that shape; which
+//! rules apply depends on the version of the request.
 //!
-//! Source: `pkg/registry/core/event`, `pkg/apis/core/validation/events.go`,
-//! `pkg/apis/events/v1/conversion.go`.
+//! Source: `pkg/registry/core/event`, `pkg/apis/core/validation/events.go`.
 
 use crate::field::names;
 use crate::field::path::{Errors, IMMUTABLE, Path, go_struct};
-use crate::field::read::{Read, remove, same, set};
+use crate::field::read::{Read, same};
 use crate::field::selector;
 use crate::{Context, Strategy};
 use model::{FieldError, Timestamp, go_quote};
@@ -14,58 +13,6 @@ use serde_json::Value;
 
 /// The rules of Events, in the shape of `v1`.
 pub(crate) struct Events;
-
-/// Fields by their names in `v1` and in `events.k8s.io/v1`.
-const NAMES: [(&str, &str); 7] = [
-    ("involvedObject", "regarding"),
-    ("message", "note"),
-    ("source", "deprecatedSource"),
-    ("firstTimestamp", "deprecatedFirstTimestamp"),
-    ("lastTimestamp", "deprecatedLastTimestamp"),
-    ("count", "deprecatedCount"),
-    ("reportingComponent", "reportingController"),
-];
-
-const GROUP_VERSION: &str = "events.k8s.io/v1";
-
-/// An Event of `events.k8s.io/v1` in the shape in which it is stored. Anything else stays as it is.
-pub fn core_from_events(event: &mut Value) {
-    if event.text("apiVersion") != GROUP_VERSION {
-        return;
-    }
-    set(event, "apiVersion", "v1");
-    for (core, events) in NAMES {
-        rename(event, events, core);
-    }
-}
-
-/// A stored Event in the shape of `events.k8s.io/v1`. Anything else stays as it is.
-pub fn events_from_core(event: &mut Value) {
-    if event.text("apiVersion") != "v1" {
-        return;
-    }
-    set(event, "apiVersion", GROUP_VERSION);
-    for (core, events) in NAMES {
-        rename(event, core, events);
-    }
-    // Here an empty reference and an empty note are left out.
-    let nothing = event
-        .at("regarding")
-        .as_object()
-        .is_none_or(serde_json::Map::is_empty);
-    if nothing {
-        remove(event, "regarding");
-    }
-    if event.text("note").is_empty() {
-        remove(event, "note");
-    }
-}
-
-fn rename(event: &mut Value, from: &str, to: &str) {
-    if let Some(value) = remove(event, from) {
-        set(event, to, value);
-    }
-}
 
 impl Strategy for Events {
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {

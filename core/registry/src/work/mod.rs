@@ -2,11 +2,10 @@
 //! Secrets, ConfigMaps, Events, ServiceAccounts and Leases.
 
 mod admission;
-pub(crate) mod binding;
 mod config_map;
 mod controller_revision;
 mod deployment;
-pub(crate) mod event;
+mod event;
 mod go_print;
 mod lease;
 mod namespace;
