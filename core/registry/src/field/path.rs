@@ -14,6 +14,11 @@ impl Path {
         Self(name.to_owned())
     }
 
+    /// The object as a whole, where upstream names a field without a name.
+    pub(crate) fn nameless() -> Self {
+        Self::new("[]")
+    }
+
     /// The field `name` of this one.
     pub(crate) fn child(&self, name: &str) -> Self {
         if self.0.is_empty() {

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A store of objects with the rules of this crate in front of it.
-pub(super) struct Bench {
-    pub(super) objects: BTreeMap<ObjectKey, Arc<Object>>,
-    pub(super) indexes: Indexes,
-    pub(super) service_cidrs: Vec<Cidr>,
-    pub(super) node_ports: (u16, u16),
-    pub(super) loopback: bool,
-    pub(super) dry_run: bool,
-    pub(super) warnings: Vec<String>,
+pub(crate) struct Bench {
+    pub(crate) objects: BTreeMap<ObjectKey, Arc<Object>>,
+    pub(crate) indexes: Indexes,
+    pub(crate) service_cidrs: Vec<Cidr>,
+    pub(crate) node_ports: (u16, u16),
+    pub(crate) loopback: bool,
+    pub(crate) dry_run: bool,
+    pub(crate) warnings: Vec<String>,
     seed: Cell<u64>,
     now: Cell<i64>,
 }
@@ -44,7 +44,7 @@ impl View for Bench {
 
 impl Bench {
     /// With these service ranges; further settings are fields.
-    pub(super) fn new(service_cidrs: &[&str]) -> Self {
+    pub(crate) fn new(service_cidrs: &[&str]) -> Self {
         Self {
             objects: BTreeMap::new(),
             indexes: Indexes::default(),
@@ -58,7 +58,7 @@ impl Bench {
         }
     }
 
-    fn with_context<T>(&self, ask: impl FnOnce(&Context<'_>) -> T) -> T {
+    pub(crate) fn with_context<T>(&self, ask: impl FnOnce(&Context<'_>) -> T) -> T {
         let random = || {
             // Knuth's MMIX generator: any spread will do, as long as it is the same each time.
             let next = self.seed.get().wrapping_mul(6_364_136_223_846_793_005);
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     /// POST
-    pub(super) fn create(&mut self, mut object: Value) -> Result<Value, ApiError> {
+    pub(crate) fn create(&mut self, mut object: Value) -> Result<Value, ApiError> {
         let resource = testkit::resource_of(&object);
         let rules = strategy(resource);
         let (companions, warnings) = self.with_context(|context| {
@@ -104,7 +104,7 @@ impl Bench {
     }
 
     /// PUT
-    pub(super) fn update(&mut self, mut object: Value) -> Result<Value, ApiError> {
+    pub(crate) fn update(&mut self, mut object: Value) -> Result<Value, ApiError> {
         let resource = testkit::resource_of(&object);
         let rules = strategy(resource);
         let old = self.stored(resource, &object).unwrap_or_default();
@@ -130,7 +130,7 @@ impl Bench {
     }
 
     /// PUT, which creates as well
-    pub(super) fn put(&mut self, object: Value) -> Result<Value, ApiError> {
+    pub(crate) fn put(&mut self, object: Value) -> Result<Value, ApiError> {
         match self.stored(testkit::resource_of(&object), &object) {
             Some(_) => self.update(object),
             None => self.create(object),
@@ -139,7 +139,7 @@ impl Bench {
 
     /// As `kubectl apply`: POST, or a patch where there is one of the name already; what has a
     /// status and no spec is a patch of the status.
-    pub(super) fn apply(&mut self, object: Value) -> Result<Value, ApiError> {
+    pub(crate) fn apply(&mut self, object: Value) -> Result<Value, ApiError> {
         let stored = self.stored(testkit::resource_of(&object), &object);
         match (stored, object.get("status")) {
             (None, _) => self.create(object),
@@ -149,7 +149,7 @@ impl Bench {
     }
 
     /// PUT of `/status`
-    pub(super) fn update_status(&mut self, mut object: Value) -> Result<Value, ApiError> {
+    pub(crate) fn update_status(&mut self, mut object: Value) -> Result<Value, ApiError> {
         let resource = testkit::resource_of(&object);
         let rules = strategy(resource);
         let Some(old) = self.stored(resource, &object) else {
@@ -168,19 +168,19 @@ impl Bench {
     }
 
     /// PATCH with a merge patch, which names the kind and the object too
-    pub(super) fn patch(&mut self, patch: &Value) -> Result<Value, ApiError> {
+    pub(crate) fn patch(&mut self, patch: &Value) -> Result<Value, ApiError> {
         let old = self.stored(testkit::resource_of(patch), patch);
         self.update(merged(old.unwrap_or_default(), patch))
     }
 
     /// PATCH of `/status`
-    pub(super) fn patch_status(&mut self, patch: &Value) -> Result<Value, ApiError> {
+    pub(crate) fn patch_status(&mut self, patch: &Value) -> Result<Value, ApiError> {
         let old = self.stored(testkit::resource_of(patch), patch);
         self.update_status(merged(old.unwrap_or_default(), patch))
     }
 
     /// DELETE
-    pub(super) fn delete(&mut self, object: &Value) {
+    pub(crate) fn delete(&mut self, object: &Value) {
         let resource = testkit::resource_of(object);
         let Some(old) = self.stored(resource, object) else {
             return;
@@ -247,7 +247,7 @@ fn refuse(object: &Value, resource: Resource, errors: &[FieldError]) -> Result<(
 }
 
 /// RFC 7386
-pub(super) fn merged(mut target: Value, patch: &Value) -> Value {
+pub(crate) fn merged(mut target: Value, patch: &Value) -> Value {
     let Value::Object(patch) = patch else {
         return patch.clone();
     };

@@ -2,7 +2,7 @@
 //! ServiceCIDRs and IPAddresses.
 
 #[cfg(test)]
-mod bench;
+pub(crate) mod bench;
 mod endpoint_ip;
 mod endpoint_slice;
 mod endpoints;

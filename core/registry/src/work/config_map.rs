@@ -70,7 +70,7 @@ fn data(errors: &mut Errors, object: &Value) {
         size += decoded_size(value);
     }
     if size > MAX_SIZE {
-        errors.too_long(&Path::default(), MAX_SIZE);
+        errors.too_long(&Path::nameless(), MAX_SIZE);
     }
 }
 

@@ -235,7 +235,7 @@ mod tests {
         let new = json!({"nodeName": "b"});
         assert_eq!(
             pod_spec_diff(&old, &new),
-            "@@ -9,7 +9,7 @@\n  \"NodeSelector\": null,\n  \"ServiceAccountName\": \"\",\n  \
+            "@@ -10,7 +10,7 @@\n  \"NodeSelector\": null,\n  \"ServiceAccountName\": \"\",\n  \
              \"AutomountServiceAccountToken\": null,\n- \"NodeName\": \"a\",\n+ \"NodeName\": \
              \"b\",\n  \"SecurityContext\": {\n   \"HostNetwork\": false,\n   \"HostPID\": false,\n"
         );

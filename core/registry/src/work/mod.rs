@@ -19,6 +19,8 @@ mod replicas;
 mod secret;
 mod service_account;
 mod stateful_set;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use config_map::ConfigMaps;
 pub(crate) use controller_revision::ControllerRevisions;

@@ -160,6 +160,19 @@ impl Strategy for Pods {
         all
     }
 
+    fn subresource_warnings(
+        &self,
+        subresource: Subresource,
+        object: &Value,
+        _: &Value,
+        _: &Context<'_>,
+    ) -> Vec<String> {
+        if subresource != Subresource::Status {
+            return Vec::new();
+        }
+        pod_status::warnings(object.at("status"))
+    }
+
     fn grace_seconds(&self, object: &Value, wanted: Option<i64>) -> Option<i64> {
         let (spec, phase) = (object.at("spec"), object.at("status").text("phase"));
         let own = spec.number("terminationGracePeriodSeconds").unwrap_or(0);

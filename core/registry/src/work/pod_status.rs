@@ -56,6 +56,19 @@ pub(super) fn prepare(object: &mut Value, old: &Value) {
     }
 }
 
+/// Addresses that are taken but not in their canonical form.
+pub(super) fn warnings(status: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    for key in ["podIPs", "hostIPs"] {
+        let path = Path::new("status").child(key);
+        for (i, address) in ips(status, key).iter().enumerate() {
+            let path = path.index(i).child("ip");
+            all.extend(ip::ip_warnings(path.as_str(), address));
+        }
+    }
+    all
+}
+
 /// `ValidatePodStatusUpdate`
 pub(super) fn validate(errors: &mut Errors, pod: &Value, old: &Value) {
     let options = Options::update(true, old.at("spec"), old.at("metadata"));

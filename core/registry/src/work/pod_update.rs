@@ -195,7 +195,7 @@ pub(super) fn keep_ephemeral_containers(object: &mut Value, old: &Value) {
 pub(super) fn validate_ephemeral_containers(errors: &mut Errors, pod: &Value, old: &Value) {
     if old.at("metadata").at("annotations").has(MIRROR) {
         let text = "static pods do not support ephemeral containers";
-        errors.forbidden(&Path::default(), text);
+        errors.forbidden(&Path::nameless(), text);
         return;
     }
     let options = Options::update(true, old.at("spec"), old.at("metadata"));
@@ -270,7 +270,7 @@ pub(super) fn validate_resize(errors: &mut Errors, pod: &Value, old: &Value) {
         None
     };
     if let Some(text) = refused {
-        errors.forbidden(&Path::default(), text);
+        errors.forbidden(&Path::nameless(), text);
         return;
     }
     let options = Options::update(true, before, old.at("metadata"));

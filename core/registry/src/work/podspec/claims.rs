@@ -28,7 +28,7 @@ pub(crate) fn validate(errors: &mut Errors, scope: &Scope<'_>) {
             .is_some_and(|meta| meta.at("annotations").has("kubernetes.io/config.mirror"));
         if mirror {
             let text = "static pods do not support resource claims";
-            errors.forbidden(&Path::default(), text);
+            errors.forbidden(&Path::nameless(), text);
             continue;
         }
         let (path, name) = (list.index(i), claim.text("name"));
