@@ -86,6 +86,34 @@ pub(crate) fn is_usable(selector: &Value) -> bool {
     errors.0.is_empty()
 }
 
+/// A selector as Go prints it: labels first, nothing that is empty.
+pub(crate) fn go_json(selector: &Value) -> String {
+    if selector.is_null() {
+        return "null".to_owned();
+    }
+    let mut parts = Vec::new();
+    if selector.entries("matchLabels").next().is_some() {
+        parts.push(format!("\"matchLabels\":{}", selector.at("matchLabels")));
+    }
+    let expressions: Vec<String> = selector
+        .items("matchExpressions")
+        .iter()
+        .map(|requirement| {
+            let quoted = |key: &str| Value::from(requirement.text(key)).to_string();
+            let values = match requirement.texts("values") {
+                values if values.is_empty() => String::new(),
+                values => format!(",\"values\":{}", Value::from(values)),
+            };
+            let (key, operator) = (quoted("key"), quoted("operator"));
+            format!("{{\"key\":{key},\"operator\":{operator}{values}}}")
+        })
+        .collect();
+    if !expressions.is_empty() {
+        parts.push(format!("\"matchExpressions\":[{}]", expressions.join(",")));
+    }
+    format!("{{{}}}", parts.join(","))
+}
+
 /// True when a selector can be converted: operators that are known and have the values they need.
 pub(crate) fn is_convertible(selector: &Value) -> bool {
     is_usable(selector)

@@ -44,7 +44,8 @@ pub(super) fn immutable(errors: &mut Errors, object: &Value, old: &Value, fields
     for field in fields {
         let empty = |value: &Value| value.as_object().is_none_or(serde_json::Map::is_empty);
         let (new, old) = (object.at(field), old.at(field));
-        if !same(new, old) && !(empty(new) && empty(old)) {
+        let unchanged = same(new, old) || (empty(new) && empty(old));
+        if !unchanged {
             errors.forbidden(&Path::new(field), TEXT);
         }
     }

@@ -2,9 +2,9 @@
 
 use super::replicas::{self, nonnegative};
 use super::{carry_generation, keep, set_generation};
-use crate::field::names;
 use crate::field::path::{Errors, IMMUTABLE, Path, go_struct};
 use crate::field::read::{Read, copy_field, ensure, same, set, set_default};
+use crate::field::{names, selector};
 use crate::{Context, Strategy, Subresource};
 use model::{FieldError, go_quote};
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ pub(super) fn immutable_selector(errors: &mut Errors, object: &Value, old: &Valu
     let new = object.at("spec").at("selector");
     if !same(new, old.at("spec").at("selector")) {
         let path = Path::new("spec").child("selector");
-        errors.invalid(&path, new.clone(), IMMUTABLE);
+        errors.invalid_shown(&path, selector::go_json(new), IMMUTABLE);
     }
 }
 
@@ -125,12 +125,12 @@ fn spec(errors: &mut Errors, object: &Value, old: Option<&Value>) {
     let (spec, path) = (object.at("spec"), Path::new("spec"));
     nonnegative(errors, spec, &path, &["replicas"]);
     replicas::check_selector(errors, spec, &path, "deployment");
-    if crate::field::selector::is_convertible(spec.at("selector")) {
+    if selector::is_convertible(spec.at("selector")) {
         let options = replicas::template_options(old);
         replicas::matching_template(errors, spec, &path, &options, "ReplicaSet");
     } else {
-        let selector = spec.at("selector").clone();
-        errors.invalid(&path.child("selector"), selector, "invalid label selector");
+        let shown = selector::go_json(spec.at("selector"));
+        errors.invalid_shown(&path.child("selector"), shown, "invalid label selector");
     }
     strategy(errors, spec.at("strategy"), &path.child("strategy"));
     let keys = [

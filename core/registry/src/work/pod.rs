@@ -17,7 +17,7 @@ impl Strategy for Pods {
         if let Some(metadata) = object.get_mut("metadata") {
             defaults::drop_init_annotations(metadata);
         }
-        if let Some(spec) = object.get_mut("spec") {
+        if let Some(spec) = ensure(object, "spec") {
             defaults::pod_only(spec);
             defaults::pod_spec(spec);
         }

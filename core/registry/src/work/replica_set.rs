@@ -105,8 +105,8 @@ fn spec(errors: &mut Errors, object: &Value, old: Option<&Value>) {
         let options = replicas::template_options(old);
         replicas::matching_template(errors, spec, &path, &options, "ReplicaSet");
     } else {
-        let selector = spec.at("selector").clone();
-        errors.invalid(&path.child("selector"), selector, "invalid label selector");
+        let shown = selector::go_json(spec.at("selector"));
+        errors.invalid_shown(&path.child("selector"), shown, "invalid label selector");
     }
 }
 

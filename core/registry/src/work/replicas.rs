@@ -19,7 +19,7 @@ pub(super) fn check_selector(errors: &mut Errors, spec: &Value, path: &Path, kin
     selector::label_selector(errors, &path, found, false);
     if selector::is_empty(found) {
         let text = format!("empty selector is invalid for {kind}");
-        errors.invalid(&path, found.clone(), text);
+        errors.invalid_shown(&path, selector::go_json(found), &text);
     }
 }
 
@@ -172,7 +172,7 @@ pub(super) fn template_options(old: Option<&Value>) -> Options {
 pub(super) fn default_template(object: &mut Value) {
     use podspec::defaults;
     let spec = object.get_mut("spec");
-    let Some(template) = spec.and_then(|spec| spec.get_mut("template")) else {
+    let Some(template) = spec.and_then(|spec| crate::field::read::ensure(spec, "template")) else {
         return;
     };
     if let Some(metadata) = template.get_mut("metadata") {

@@ -152,10 +152,10 @@ fn default_spec(spec: &mut Value) {
             set(strategy, "type", "RollingUpdate");
             ensure(strategy, "rollingUpdate");
         }
-        if strategy.text("type") == "RollingUpdate" && strategy.has("rollingUpdate") {
-            if let Some(rolling) = strategy.get_mut("rollingUpdate") {
-                set_default(rolling, "partition", 0);
-            }
+        if strategy.text("type") == "RollingUpdate"
+            && let Some(rolling) = strategy.get_mut("rollingUpdate")
+        {
+            set_default(rolling, "partition", 0);
         }
     }
     if let Some(policy) = ensure(spec, "persistentVolumeClaimRetentionPolicy") {
@@ -233,8 +233,8 @@ fn check_spec(errors: &mut Errors, spec: &Value, rules: &Rules) {
     if selector::is_convertible(spec.at("selector")) {
         template(errors, spec, &path.child("template"), rules);
     } else {
-        let selector = spec.at("selector").clone();
-        errors.invalid(&path.child("selector"), selector, "");
+        let shown = selector::go_json(spec.at("selector"));
+        errors.invalid_shown(&path.child("selector"), shown, "");
     }
     let template = spec.at("template");
     replicas::restart_and_deadline(errors, template, &path.child("template"), "StatefulSet");
