@@ -4,7 +4,7 @@ use crate::endpoints::endpoints;
 use crate::request::RequestHead;
 use crate::select::{Action, Decision, select};
 use crate::table::{HostTable, Location, RouteTable, TlsChoice};
-use model::Snapshot;
+use model::{PathType, Snapshot};
 use serde::Serialize;
 
 /// One step of a request's way.
@@ -201,12 +201,12 @@ fn reason(host: &HostTable, location: &Location, path: &[u8]) -> &'static str {
             "the pattern does not match"
         };
     }
+    if location.origin.as_ref().map(|origin| origin.path_type) == Some(PathType::Exact) {
+        return "the path is not equal";
+    }
     let bare = written.strip_suffix('/').unwrap_or(written).as_bytes();
-    let rest = path.strip_prefix(bare);
-    let elements = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
-    match (location.exact && location.path == written, elements) {
-        (_, true) => "a more specific path matches",
-        (true, false) => "the path is not equal",
-        (false, false) => "the path does not begin with these elements",
+    match path.strip_prefix(bare) {
+        Some(rest) if rest.is_empty() || rest.starts_with(b"/") => "a more specific path matches",
+        _ => "the path does not begin with these elements",
     }
 }

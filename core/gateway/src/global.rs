@@ -222,6 +222,11 @@ impl Global {
         self.data.get(key).map(String::as_str)
     }
 
+    /// Whether a key names a ConfigMap (`namespace/name`).
+    pub(crate) fn names(&self, config_map: &str) -> bool {
+        self.data.values().any(|value| value.trim() == config_map)
+    }
+
     /// Whether a peer may tell the client's address.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted.iter().any(|range| range.contains(peer))

@@ -51,17 +51,20 @@ impl Pattern {
             .unicode(false)
             .size_limit(SIZE_LIMIT)
             .build();
+        // The linear engine reads a possessive `a++` as `(a+)+`, which matches other things.
+        let possessive = ["++", "*+", "?+", "}+"]
+            .iter()
+            .any(|mark| text.contains(mark));
         let engine = match linear {
-            Ok(regex) => Engine::Linear(regex),
-            Err(first) => {
-                let backtracking = fancy_regex::RegexBuilder::new(text)
-                    .backtrack_limit(BACKTRACK_LIMIT)
-                    .build();
-                match backtracking {
-                    Ok(regex) => Engine::Backtracking(Box::new(regex)),
-                    Err(_) => return Err(short(&first.to_string())),
-                }
-            }
+            Ok(regex) if !possessive => Engine::Linear(regex),
+            Ok(regex) => match fancy(text) {
+                Ok(fancy) => Engine::Backtracking(Box::new(fancy)),
+                Err(_) => Engine::Linear(regex),
+            },
+            Err(first) => match fancy(text) {
+                Ok(regex) => Engine::Backtracking(Box::new(regex)),
+                Err(_) => return Err(short(&first.to_string())),
+            },
         };
         Ok(Self {
             text: text.to_owned(),
@@ -108,6 +111,13 @@ impl Pattern {
     }
 }
 
+fn fancy(text: &str) -> Result<fancy_regex::Regex, Box<fancy_regex::Error>> {
+    fancy_regex::RegexBuilder::new(text)
+        .backtrack_limit(BACKTRACK_LIMIT)
+        .build()
+        .map_err(Box::new)
+}
+
 /// The last line of a parser's error says what is wrong; the ones before point into the text.
 fn short(error: &str) -> String {
     let last = error.lines().last().unwrap_or(error);
@@ -145,6 +155,8 @@ mod tests {
         let ahead = Pattern::ignoring_case("^/site/(?!admin).*").unwrap();
         assert!(ahead.is_match(b"/site/public"));
         assert!(!ahead.is_match(b"/site/administrator"));
+        let possessive = Pattern::ignoring_case("^/a++ab").unwrap();
+        assert!(!possessive.is_match(b"/aaab"));
         let back = Pattern::ignoring_case(r"^/(a+)/\1$").unwrap();
         assert!(back.is_match(b"/aa/aa"));
         assert!(!back.is_match(b"/aa/a"));

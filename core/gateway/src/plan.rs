@@ -22,10 +22,9 @@ pub fn plan(snapshot: &Snapshot, settings: &Settings) -> (RouteTable, Vec<Proble
 
 /// Plans again after a change: hosts that it does not touch are shared with `old`.
 pub fn replan(old: &RouteTable, snapshot: &Snapshot, changed: &ChangedKeys) -> RouteTable {
-    let config_maps = changed
-        .objects
-        .iter()
-        .any(|key| key.resource == Resource::CONFIG_MAPS);
+    let config_maps = changed.objects.iter().any(|key| {
+        key.resource == Resource::CONFIG_MAPS && reads_config_map(old, &key.namespace, &key.name)
+    });
     if changed.has(Resource::INGRESS_CLASSES) || config_maps {
         return full(snapshot, old.settings.clone(), Some(old));
     }
@@ -51,6 +50,16 @@ pub fn replan(old: &RouteTable, snapshot: &Snapshot, changed: &ChangedKeys) -> R
     }
     table.problems = class_problems(snapshot, &table);
     table
+}
+
+/// Whether the controller's settings or an annotation name a ConfigMap.
+fn reads_config_map(table: &RouteTable, namespace: &str, name: &str) -> bool {
+    let id = NamespacedName::new(namespace, name);
+    let text = id.to_string();
+    let named = |entry: &Entry| entry.reads.contains(&text);
+    id == table.settings.config_map
+        || table.global.names(&text)
+        || table.entries.values().any(named)
 }
 
 fn full(snapshot: &Snapshot, settings: Arc<Settings>, old: Option<&RouteTable>) -> RouteTable {
@@ -124,9 +133,15 @@ fn update_entry(
             hosts.insert(host);
         }
     }
+    let annotations = &ingress.meta.annotations;
+    let custom = annotations.get(&format!("{}custom-headers", policy::PREFIX));
     let entry = Entry {
         served,
         problems: read.problems,
+        reads: custom
+            .map(|name| name.trim().to_owned())
+            .into_iter()
+            .collect(),
     };
     table.entries.insert(id.clone(), entry);
 }

@@ -229,6 +229,8 @@ pub(crate) struct Entry {
     pub(crate) served: Option<Arc<Served>>,
     /// What is wrong with the object itself
     pub(crate) problems: Vec<Problem>,
+    /// `namespace/name` of the ConfigMaps that its annotations name
+    pub(crate) reads: Vec<String>,
 }
 
 /// A redirect between a name with `www.` and without.

@@ -1,7 +1,7 @@
 //! Golden cases: `x.yaml` with questions in `x.ask`, one request a line; `x.routes` says what
 //! becomes of each, `x.status` which problems the objects have.
 
-use gateway::{Action, RequestHead, Settings, plan, select};
+use gateway::{Action, RequestHead, Settings, explain, plan, select};
 use std::fmt::Write as _;
 
 #[test]
@@ -20,6 +20,46 @@ fn requests_go_where_the_cases_say() {
         }
         vec![("routes", routes), ("status", status)]
     });
+}
+
+#[test]
+fn an_explanation_names_the_rule_that_won_and_why_the_others_lost() {
+    let yaml = std::fs::read_to_string("tests/cases/paths.yaml").expect("the case");
+    let snapshot = testkit::snapshot(&yaml);
+    let (table, _) = plan(&snapshot, &Settings::default());
+    let told = explain(&table, &snapshot, "h.test", "/foo/deep/x", false);
+    assert_eq!(told.service.as_deref(), Some("d/a:87"));
+    let rule = told.steps.iter().find(|step| step.stage == "rule");
+    let rule = rule.expect("a rule");
+    assert!(
+        rule.text.contains("d/newer spec.rules[0].http.paths[1]"),
+        "{rule:?}"
+    );
+    let lost = |text: &str| told.lost.iter().any(|line| line.contains(text));
+    assert!(
+        lost("(Prefix /foo): a more specific path matches"),
+        "{:?}",
+        told.lost
+    );
+    assert!(
+        lost("(Exact /foo): the path is not equal"),
+        "{:?}",
+        told.lost
+    );
+    assert!(
+        lost("(Prefix /slash/): the path does not begin"),
+        "{:?}",
+        told.lost
+    );
+
+    let nowhere = explain(&table, &snapshot, "nowhere.test", "/", false);
+    assert_eq!(nowhere.status, Some(503));
+    let broken = nowhere
+        .steps
+        .iter()
+        .find(|step| !step.ok)
+        .expect("a broken link");
+    assert!(broken.text.contains("does not exist"), "{broken:?}");
 }
 
 /// `METHOD URL` → where it goes.

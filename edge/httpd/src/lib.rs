@@ -29,6 +29,7 @@ mod listen;
 mod log;
 mod metrics;
 mod proxy;
+mod relay;
 mod shared;
 mod sink;
 mod splice;
@@ -130,14 +131,15 @@ impl Server {
             http: settings.http,
             https: settings.https,
         };
-        for socket in &mut sockets {
+        for (n, socket) in sockets.iter_mut().enumerate() {
+            let first = n == 0;
             socket.http = addresses
                 .http
-                .map(|a| bind(a, &mut addresses.http))
+                .map(|a| bind(a, &mut addresses.http, first))
                 .transpose()?;
             socket.https = addresses
                 .https
-                .map(|a| bind(a, &mut addresses.https))
+                .map(|a| bind(a, &mut addresses.https, first))
                 .transpose()?;
         }
         Ok(Bound {
@@ -221,8 +223,13 @@ impl Drop for Server {
 fn bind(
     address: SocketAddr,
     chosen: &mut Option<SocketAddr>,
+    first: bool,
 ) -> Result<std::net::TcpListener, StartError> {
     let error = |source| StartError::Bind { address, source };
+    if first && address.port() != 0 {
+        // Sockets that share a port may belong to another process; only its own may share ours.
+        listen::probe(address).map_err(error)?;
+    }
     let socket = listen::bind(address).map_err(error)?;
     *chosen = Some(socket.local_addr().map_err(error)?);
     Ok(socket)

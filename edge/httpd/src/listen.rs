@@ -22,6 +22,14 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 const SWEEP: Duration = Duration::from_secs(15);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Checks that nobody listens on an address.
+pub(crate) fn probe(address: SocketAddr) -> io::Result<()> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
 /// Binds an address; several sockets of this process may share it.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let domain = Domain::for_address(address);

@@ -1,15 +1,16 @@
 //! Carries decisions out: answers, or sends the request to an endpoint and the response back.
 
-use crate::body::{BodyError, Incoming, RequestBody};
+use crate::body::{BodyError, Decoder, Incoming, RequestBody};
 use crate::h1::parse::ResponseHead;
 use crate::log::Record;
+use crate::relay::{Relay, Sending};
 use crate::sink::{Length, Sink};
 use crate::splice::splice;
 use crate::upstream::exchange::{
-    Failure, Outgoing, Timeouts, collect, content_length, keeps, receive, request_head,
-    response_body, send,
+    Failure, Outgoing, collect, content_length, keeps, request_head, response_body, send,
 };
 use crate::upstream::{PoolKey, Upstream, Worker, connect};
+use crate::wire::{Reader, Writer};
 use bytes::Bytes;
 use gateway::{
     Action, Answer, BackendProtocol, Decision, Endpoint, Forward, Headers, Policy, RequestHead,
@@ -408,58 +409,21 @@ impl Exchange<'_, '_> {
         again: bool,
     ) -> Result<Done, Lost> {
         let (policy, body) = (plan.policy, plan.body);
-        let timeouts = Timeouts {
-            send: Duration::from_secs(policy.proxy.send_timeout.max(1)),
-            read: Duration::from_secs(policy.proxy.read_timeout.max(1)),
-        };
+        let limit = |seconds: u64| Duration::from_secs(seconds.max(1));
+        let read_limit = limit(policy.proxy.read_timeout);
         let room = usize::try_from(policy.proxy.buffer_size).unwrap_or(HEAD_ROOM);
-        let room = room.max(HEAD_ROOM);
         let Upstream { reader, writer, .. } = upstream;
-        let mut sending = Box::pin(send(
+        let mut sending = Sending::new(send(
             &mut *writer,
             head,
             body,
             &mut *self.incoming,
-            timeouts.send,
+            limit(policy.proxy.send_timeout),
         ));
-        let mut sent = false;
-        let mut send_failed = None;
-        // The response may come before the request is through; interim ones come first.
-        let response = loop {
-            let read = receive(reader, room);
-            let limited = async {
-                if sent {
-                    match tokio::time::timeout(timeouts.read, read).await {
-                        Ok(done) => done,
-                        Err(_) => Err(Failure::Timeout),
-                    }
-                } else {
-                    read.await
-                }
-            };
-            tokio::select! {
-                biased;
-                done = &mut sending, if !sent => {
-                    sent = true;
-                    match done {
-                        Ok(()) => {}
-                        Err(Failure::Client(error)) => {
-                            return Err(Lost::Failure(Failure::Client(error)));
-                        }
-                        // The backend may have answered before it stopped reading.
-                        Err(error) => send_failed = Some(error),
-                    }
-                }
-                response = limited => match response {
-                    Ok(response) if response.status == 100 || response.status == 102 => {}
-                    Ok(response) if response.status < 200 && response.status != 101 => {
-                        let _ = self.sink.interim(response.status, &response.headers).await;
-                    }
-                    Ok(response) => break response,
-                    Err(error) => return Err(Lost::Failure(send_failed.unwrap_or(error))),
-                },
-            }
-        };
+        let response = sending
+            .response(reader, self.sink, room.max(HEAD_ROOM), read_limit)
+            .await
+            .map_err(Lost::Failure)?;
         self.record.upstream_status = response.status;
         if again && policy.proxy.next.statuses.contains(&response.status) {
             return Err(Lost::Retry);
@@ -467,91 +431,68 @@ impl Exchange<'_, '_> {
         if plan.intercept && body.repeats() && policy.errors.codes.contains(&response.status) {
             return Err(Lost::Page(response.status));
         }
-        let mut decoder = response_body(&response, self.sink.head_only()).map_err(Lost::Failure)?;
-        if response.status == 101 {
-            if !self.upgradable || !sent {
-                return Err(Lost::Failure(Failure::Malformed));
-            }
-            start(
-                self.decision,
-                self.head,
-                self.sink,
-                self.record,
-                &response,
-                Length::None,
-            )
-            .map_err(|error| Lost::Failure(error.into()))?;
-            drop(sending);
-            let _ = self.sink.flush().await;
-            if let (Sink::H1(sink), RequestBody::H1 { reader: client, .. }) =
-                (&mut *self.sink, &mut self.incoming.body)
-            {
-                splice((client, &mut *sink.writer), (reader, writer), timeouts.read).await;
-            }
-            return Ok(Done::After(After::Spliced));
+        let decoder = response_body(&response, self.sink.head_only()).map_err(Lost::Failure)?;
+        let length = length(&response, &decoder).map_err(Lost::Failure)?;
+        if response.status == 101 && !(self.upgradable && sending.is_done()) {
+            return Err(Lost::Failure(Failure::Malformed));
         }
-        let length = if matches!(response.status, 204 | 304) {
-            Length::None
-        } else {
-            match content_length(&response.headers).map_err(Lost::Failure)? {
-                Some(length) => Length::Known(length),
-                None if decoder.is_done() => Length::None,
-                None => Length::Unknown,
-            }
-        };
-        if start(
+        let begun = start(
             self.decision,
             self.head,
             self.sink,
             self.record,
             &response,
             length,
-        )
-        .is_err()
-        {
+        );
+        if begun.is_err() {
             return Ok(Done::After(After::Broken));
         }
-        // The body, while the rest of the request may still be on its way.
-        loop {
-            if reader.buffer.is_empty() && !decoder.is_done() && self.sink.flush().await.is_err() {
-                return Ok(Done::After(After::Broken));
+        if response.status == 101 {
+            drop(sending);
+            self.switch((reader, writer), read_limit).await;
+            return Ok(Done::After(After::Spliced));
+        }
+        let mut relay = Relay {
+            decoder,
+            limit: read_limit,
+            length: 0,
+        };
+        let relayed = relay.run(&mut sending, reader, self.sink).await;
+        self.record.upstream_length = relay.length;
+        match relayed {
+            Err(()) => Ok(Done::After(After::Broken)),
+            Ok(())
+                if sending.succeeded()
+                    && !policy.proxy.http10
+                    && keeps(&response, reader, &relay.decoder) =>
+            {
+                Ok(Done::Keep)
             }
-            tokio::select! {
-                biased;
-                done = &mut sending, if !sent => {
-                    sent = true;
-                    if let Err(error) = done {
-                        send_failed = Some(error);
-                    }
-                }
-                piece = decoder.next(reader, timeouts.read) => match piece {
-                    Ok(Some(piece)) => {
-                        self.record.upstream_length += piece.len() as u64;
-                        if self.sink.data(piece).await.is_err() {
-                            return Ok(Done::After(After::Broken));
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(_) => {
-                        let _ = self.sink.flush().await;
-                        self.sink.abort();
-                        return Ok(Done::After(After::Broken));
-                    }
-                },
-            }
+            Ok(()) => Ok(Done::After(After::Answered)),
         }
-        if self.sink.end(None).await.is_err() {
-            return Ok(Done::After(After::Broken));
-        }
-        if sent
-            && send_failed.is_none()
-            && !policy.proxy.http10
-            && keeps(&response, reader, &decoder)
-        {
-            return Ok(Done::Keep);
-        }
-        Ok(Done::After(After::Answered))
     }
+
+    /// Lets client and backend speak another protocol with each other.
+    async fn switch(&mut self, backend: (&mut Reader, &mut Writer), idle: Duration) {
+        let _ = self.sink.flush().await;
+        if let (Sink::H1(sink), RequestBody::H1 { reader, .. }) =
+            (&mut *self.sink, &mut self.incoming.body)
+        {
+            splice((reader, &mut *sink.writer), backend, idle).await;
+        }
+    }
+}
+
+/// How the body goes on to the client.
+fn length(response: &ResponseHead, decoder: &Decoder) -> Result<Length, Failure> {
+    if matches!(response.status, 101 | 204 | 304) {
+        return Ok(Length::None);
+    }
+    Ok(match content_length(&response.headers)? {
+        Some(length) => Length::Known(length),
+        None if decoder.is_done() => Length::None,
+        None => Length::Unknown,
+    })
 }
 
 /// Sends the response's head to the client.

@@ -85,13 +85,6 @@ fn streamed(held: Vec<u8>, length: Option<u64>) -> Outgoing {
     }
 }
 
-/// Time limits towards a backend.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timeouts {
-    pub(crate) send: Duration,
-    pub(crate) read: Duration,
-}
-
 /// Why there is no response.
 #[derive(Debug)]
 pub(crate) enum Failure {
