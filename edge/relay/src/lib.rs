@@ -21,3 +21,6 @@ mod udp;
 
 pub use metrics::Metrics;
 pub use relay::{Relay, Settings};
+
+#[cfg(test)]
+mod tests;

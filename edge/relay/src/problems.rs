@@ -137,3 +137,46 @@ fn problem(frontend: &Frontend, why: &Unbound, route: &Route) -> Option<Problem>
         cure,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{NamespacedName, Protocol};
+    use proxy::Policy;
+
+    #[test]
+    fn ports_that_need_a_privilege_are_told_once() {
+        let mut failures = Failures::default();
+        let frontend = |port| Frontend {
+            address: [127, 96, 0, 1].into(),
+            protocol: Protocol::Tcp,
+            port,
+        };
+        for port in [80, 443, 53] {
+            failures.note(frontend(port), Unbound::Privileged);
+        }
+        failures.note(frontend(8080), Unbound::Other("no such thing".to_owned()));
+        let route = Arc::new(Route {
+            service: NamespacedName::new("dev", "web"),
+            port_name: String::new(),
+            field: "spec.ports[0].port".to_owned(),
+            origin: Origin::ClusterIp,
+            policy: Policy::Cluster,
+            backends: Vec::new(),
+            affinity_seconds: None,
+            source_ranges: None,
+        });
+        let told = failures.problems("here", |_| Some(route.clone()));
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[0].object.to_string(), "nodes/here");
+        assert!(
+            told[0].message.contains("127.96.0.1:53/TCP and 2 more"),
+            "{}",
+            told[0]
+        );
+        assert!(told[0].cure.contains("setcap") && told[0].cure.contains("sysctl"));
+        assert_eq!(told[1].reason, "CannotListen");
+        failures.forget(&frontend(8080));
+        assert_eq!(failures.problems("here", |_| Some(route.clone())).len(), 1);
+    }
+}

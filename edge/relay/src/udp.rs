@@ -87,10 +87,10 @@ impl UdpFrontend {
         add(&self.shared.metrics.udp_in, 1);
         let sent = self.session(client).is_some_and(|session| {
             session.touch();
-            match session.upstream.try_send(datagram) {
+            match send(&session.upstream, datagram) {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     // That was the answer to an earlier datagram; this one is sent all the same.
-                    session.upstream.try_send(datagram).is_ok()
+                    send(&session.upstream, datagram).is_ok()
                 }
                 result => result.is_ok(),
             }
@@ -192,6 +192,11 @@ impl Session {
             }
         }
     }
+}
+
+/// Sends at once: the runtime does not know of a new socket yet that it can be written to.
+fn send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<usize> {
+    socket2::SockRef::from(socket).send(datagram)
 }
 
 /// Waits for the backend's answers as long as the session lives.
