@@ -44,7 +44,8 @@ pub fn agent_name(user_agent: &str) -> String {
 /// Everything in a new object belongs to its creator.
 pub(crate) fn on_create(scope: &Scope<'_>, value: &mut Value, manager: &str) {
     let empty = empty_object(scope);
-    let entries = update(value, &empty, Vec::new(), &scope.stamp(manager));
+    let (new, empty) = (kept_of(scope, value), kept_of(scope, &empty));
+    let entries = update(&new, &empty, Vec::new(), &scope.stamp(manager));
     store(value, entries);
 }
 
@@ -60,7 +61,8 @@ pub(crate) fn on_update(scope: &Scope<'_>, value: &mut Value, old: &Value, manag
         }
         given => given.to_vec(),
     };
-    let entries = update(value, old, kept, &scope.stamp(manager));
+    let (new, old) = (kept_of(scope, value), kept_of(scope, old));
+    let entries = update(&new, &old, kept, &scope.stamp(manager));
     store(value, entries);
 }
 
@@ -83,6 +85,27 @@ pub(crate) fn drop_if_unchanged(value: &mut Value, old: &Value) {
     }
     let entries = meta::list(meta::of(old), "managedFields").to_vec();
     store(value, entries);
+}
+
+/// The object without what this path cannot write and its strategy resets: nobody comes to own it
+/// by sending it.
+fn kept_of(scope: &Scope<'_>, value: &Value) -> Value {
+    let mut value = value.clone();
+    let has_status = scope
+        .kind
+        .subresources
+        .iter()
+        .any(|subresource| subresource.name == "status");
+    if let Some(map) = value.as_object_mut() {
+        match scope.request.subresource.as_str() {
+            "" if has_status => {
+                map.remove("status");
+            }
+            "status" => map.retain(|key, _| key == "metadata" || key == "status"),
+            _ => {}
+        }
+    }
+    value
 }
 
 fn store(value: &mut Value, entries: Vec<Value>) {
