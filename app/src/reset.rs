@@ -14,11 +14,11 @@ pub(crate) fn run(options: &ResetOptions) -> anyhow::Result<()> {
         println!("There is no data in {}.", dir.display());
         return Ok(());
     }
-    if !dir.join(crate::up::MARKER).exists() {
+    if !dir.join(crate::marker::FILE).exists() {
         bail!(
             "{} was not made by `portolan up` (it has no {}): nothing is deleted",
             dir.display(),
-            crate::up::MARKER
+            crate::marker::FILE
         );
     }
     let _lock = crate::up::lock(&dir)?;
