@@ -27,6 +27,7 @@ mod select;
 mod selector;
 mod state;
 pub mod watch;
+mod write;
 mod yaml;
 
 pub use accept::{Accept, BodyForm, Encoding, PatchForm, Transform, body_form, patch_form};
