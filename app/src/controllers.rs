@@ -46,10 +46,19 @@ struct Queue {
 pub(crate) async fn run(client: Client, settings: Settings) {
     let controllers = control::controllers(&settings);
     let (objects, mut events) = client.subscribe();
-    let shared = Arc::new(Shared { client, controllers, settings, memory: Memory::default() });
+    let shared = Arc::new(Shared {
+        client,
+        controllers,
+        settings,
+        memory: Memory::default(),
+    });
     let mut queue = Queue::default();
     for object in objects {
-        let event = Event { kind: EventKind::Added, object, old: None };
+        let event = Event {
+            kind: EventKind::Added,
+            object,
+            old: None,
+        };
         queue.mark(&shared, &event);
     }
     let mut tasks = JoinSet::new();
@@ -98,7 +107,9 @@ impl Queue {
 
     fn start(&mut self, shared: &Arc<Shared>, tasks: &mut JoinSet<Attempt>) {
         while tasks.len() < AT_ONCE {
-            let Some(job) = self.waiting.pop_front() else { return };
+            let Some(job) = self.waiting.pop_front() else {
+                return;
+            };
             self.queued.remove(&job);
             self.busy.insert(job.clone());
             let handle = tasks.spawn(reconcile(shared.clone(), job.clone()));
@@ -111,7 +122,9 @@ impl Queue {
             Ok((id, attempt)) => (id, Some(attempt)),
             Err(error) => (error.id(), None),
         };
-        let Some(job) = self.running.remove(&id) else { return };
+        let Some(job) = self.running.remove(&id) else {
+            return;
+        };
         self.busy.remove(&job);
         let name = shared.controllers[job.0].name;
         match attempt {
@@ -137,7 +150,10 @@ impl Queue {
 
     fn retry(&mut self, job: &Job) {
         let count = self.failures.entry(job.clone()).or_default();
-        let delay = BACKOFF.0.saturating_mul(1 << (*count).min(20)).min(BACKOFF.1);
+        let delay = BACKOFF
+            .0
+            .saturating_mul(1 << (*count).min(20))
+            .min(BACKOFF.1);
         *count = count.saturating_add(1);
         self.later.insert((Instant::now() + delay, job.clone()));
     }
@@ -166,13 +182,17 @@ async fn reconcile(shared: Arc<Shared>, (index, key): Job) -> Attempt {
             return Attempt::Refused(error);
         }
     }
-    Attempt::Done { again_in: outcome.again_in }
+    Attempt::Done {
+        again_in: outcome.again_in,
+    }
 }
 
 /// Sends one write; what is already as wanted is no refusal.
 pub(crate) async fn submit(client: &Client, write: Write) -> Result<(), model::ApiError> {
-    let (creates, deletes) =
-        (matches!(write, Write::Create { .. }), matches!(write, Write::Delete { .. }));
+    let (creates, deletes) = (
+        matches!(write, Write::Create { .. }),
+        matches!(write, Write::Delete { .. }),
+    );
     match client.submit(write).await {
         Ok(_) => Ok(()),
         Err(error) if creates && error.reason == "AlreadyExists" => Ok(()),
@@ -183,6 +203,8 @@ pub(crate) async fn submit(client: &Client, write: Write) -> Result<(), model::A
 
 /// The clock, for controllers that take the time as an input.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

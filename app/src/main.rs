@@ -7,12 +7,20 @@
 mod apply;
 mod cli;
 mod config;
+mod controllers;
+mod dataplane;
 mod explain;
 mod load;
 mod logging;
+mod marker;
+mod metrics;
 mod plan;
+mod pods;
+mod problems;
 mod remote;
 mod reset;
+mod screen;
+mod seed;
 mod status;
 mod up;
 

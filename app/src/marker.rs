@@ -69,7 +69,12 @@ impl Marker {
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let part = path.with_extension("part");
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&part)?;
+    let mut file = options
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&part)?;
     file.write_all(bytes)?;
     drop(file);
     std::fs::rename(&part, path)

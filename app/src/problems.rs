@@ -20,7 +20,11 @@ pub(crate) struct Problems {
 impl Problems {
     /// No problem yet.
     pub(crate) fn new(client: Client, data_dir: &Path) -> Self {
-        let problems = Self { client, path: data_dir.join(FILE), present: BTreeSet::new() };
+        let problems = Self {
+            client,
+            path: data_dir.join(FILE),
+            present: BTreeSet::new(),
+        };
         problems.write();
         problems
     }
@@ -41,7 +45,9 @@ impl Problems {
     async fn tell(&self, problem: &Problem) {
         tracing::info!(object = %problem.object, reason = problem.reason, "{problem}");
         let key = &problem.object;
-        let Some(object) = self.client.get(key.resource, &key.namespace, &key.name) else { return };
+        let Some(object) = self.client.get(key.resource, &key.namespace, &key.name) else {
+            return;
+        };
         let note = EventNote {
             regarding: object,
             kind: "Warning",
@@ -87,8 +93,17 @@ pub(crate) fn as_json(problem: &Problem) -> Value {
 /// A problem out of [`as_json`] or of `problems.json`, in two lines for people.
 pub(crate) fn as_text(problem: &Value) -> String {
     let read = |key: &str| problem[key].as_str().unwrap_or_default();
-    let at = if read("field").is_empty() { String::new() } else { format!(" {}", read("field")) };
-    let mut text = format!("{}: {}{at}: {}", read("severity"), read("object"), read("message"));
+    let at = if read("field").is_empty() {
+        String::new()
+    } else {
+        format!(" {}", read("field"))
+    };
+    let mut text = format!(
+        "{}: {}{at}: {}",
+        read("severity"),
+        read("object"),
+        read("message")
+    );
     if !read("cure").is_empty() {
         text.push_str(&format!("\n    {}", read("cure")));
     }
@@ -96,6 +111,12 @@ pub(crate) fn as_text(problem: &Value) -> String {
 }
 
 fn sentence(problem: &Problem) -> String {
-    let field = if problem.field.is_empty() { String::new() } else { format!("{}: ", problem.field) };
-    format!("{field}{} {}", problem.message, problem.cure).trim_end().to_owned()
+    let field = if problem.field.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", problem.field)
+    };
+    format!("{field}{} {}", problem.message, problem.cure)
+        .trim_end()
+        .to_owned()
 }

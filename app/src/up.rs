@@ -1,15 +1,34 @@
-//! `portolan up`
+//! `portolan up`: starts every part, joins them, and stops them again.
 
 use crate::cli::LogOptions;
-use crate::config::UpOptions;
+use crate::config::{Config, UpOptions};
+use crate::dataplane::DataPlane;
+use crate::marker::{Listen, Marker};
+use crate::pods::Pods;
+use crate::problems::Problems;
+use crate::{controllers, metrics, screen, seed};
 use anyhow::{Context, bail};
+use apid::{Batch, Client};
+use arc_swap::ArcSwap;
+use dns::Zone;
+use gateway::Publish;
+use model::{Resource, Snapshot, Write};
+use proxy::LoadBalancers;
+use relay::Relay;
+use runner::Runner;
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-/// File in a data directory by which `reset` knows that it may delete it.
-pub(crate) const MARKER: &str = "portolan.json";
+/// The class of LoadBalancer Services that the embedded mode serves, besides those without one.
+pub(crate) const LOAD_BALANCER_CLASS: &str = "portolan.dev/loopback";
 
-/// Takes the data directory for this process.
+/// Checks that no server runs on the data directory, and keeps one from starting.
 pub(crate) fn lock(dir: &Path) -> anyhow::Result<File> {
     let path = dir.join("lock");
     let file = File::options()
@@ -39,5 +58,305 @@ pub(crate) fn lock(dir: &Path) -> anyhow::Result<File> {
 pub(crate) fn run(options: &UpOptions, log: &LogOptions) -> anyhow::Result<()> {
     crate::logging::start(log)?;
     let config = options.resolve()?;
-    bail!("not wired yet: {config:?}")
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let result = runtime.block_on(serve(&config));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+/// Everything that runs.
+struct Up {
+    api: apid::Server,
+    dns: dnsd::Server,
+    httpd: Arc<httpd::Server>,
+    relay: Relay,
+    runner: Option<Arc<Runner>>,
+    marker: Marker,
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let mut stop = std::pin::pin!(told_to_stop()?);
+    let up = tokio::select! {
+        up = start(config) => up?,
+        () = &mut stop => return Ok(()),
+    };
+    let client = up.api.client();
+    let seeded = tokio::select! {
+        seeded = seed::apply(&client, &config.filename) => seeded,
+        () = &mut stop => return up.stop(config).await,
+    };
+    screen::print(&up.marker, config, seeded);
+    stop.await;
+    eprintln!("Stopping. Press Ctrl-C again to stop at once.");
+    let again = told_to_stop()?;
+    tokio::select! {
+        result = up.stop(config) => result,
+        () = again => Ok(()),
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+async fn start(config: &Config) -> anyhow::Result<Up> {
+    make_data_dir(&config.data_dir)?;
+    let pods = Arc::new(Pods::default());
+    let scrape = Arc::new(metrics::Sources::default());
+    let api = start_api(config, pods.clone(), scrape.clone()).await?;
+    let client = api.client();
+    client
+        .submit(ingress_class())
+        .await
+        .context("cannot create the IngressClass nginx")?;
+    let (objects, events) = client.subscribe();
+    let snapshot = Snapshot::from_objects(&objects);
+    drop(objects);
+
+    let runner = config
+        .runner
+        .then(|| start_runner(config, &api))
+        .transpose()?;
+    if let Some(runner) = &runner {
+        pods.set(&config.node_name, runner.clone());
+    }
+    let (dns, zone) = start_dns(config, &snapshot)?;
+    let (httpd, gateway) = start_gateway(config, &snapshot)?;
+    let relay = Relay::start(relay::Settings {
+        node_name: config.node_name.clone(),
+        ..relay::Settings::default()
+    });
+    let mut proxy = proxy::Planner::new(proxy::Settings {
+        node_name: config.node_name.clone(),
+        ..proxy::Settings::default()
+    });
+    relay.apply(&proxy.replan_all(&snapshot));
+    scrape.set(dns.metrics().clone(), httpd.clone(), relay.clone());
+    spawn_controllers(config, &api, client.clone())?;
+    let marker = marker(config, &api, &dns, &httpd);
+    let plane = DataPlane {
+        problems: Problems::new(client.clone(), &config.data_dir),
+        client,
+        snapshot,
+        zone,
+        proxy,
+        relay: relay.clone(),
+        gateway,
+        httpd: httpd.clone(),
+        publish: config.runner.then(|| Publish {
+            addresses: published(&marker),
+        }),
+        runner: runner.clone(),
+        load_balancers: LoadBalancers {
+            served: config.runner,
+            our_class: LOAD_BALANCER_CLASS,
+        },
+        sent: BTreeMap::new(),
+    };
+    spawn_data_plane(plane, events);
+    marker.write(&config.data_dir)?;
+    Ok(Up {
+        api,
+        dns,
+        httpd,
+        relay,
+        runner,
+        marker,
+    })
+}
+
+impl Up {
+    async fn stop(mut self, config: &Config) -> anyhow::Result<()> {
+        if let Some(runner) = &self.runner {
+            runner.shutdown().await;
+        }
+        self.relay.shutdown();
+        self.dns.shutdown().await;
+        if let Some(httpd) = Arc::into_inner(self.httpd) {
+            let _ = tokio::task::spawn_blocking(move || httpd.shutdown()).await;
+        }
+        self.api.stop().await;
+        self.marker.ready = false;
+        self.marker.write(&config.data_dir)
+    }
+}
+
+fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
+    made.with_context(|| format!("cannot make the data directory {}", dir.display()))
+}
+
+async fn start_api(
+    config: &Config,
+    pods: Arc<Pods>,
+    scrape: Arc<metrics::Sources>,
+) -> anyhow::Result<apid::Server> {
+    let cidrs = config.service_cidrs.clone();
+    let mut settings = apid::Settings::new(&config.data_dir, config.api_listen, cidrs);
+    settings.kubeconfig = Some(config.kubeconfig.clone());
+    settings.pods = config.runner.then_some(pods as Arc<dyn apid::PodAccess>);
+    settings.metrics = Some(Arc::new(move || scrape.render()));
+    Ok(apid::Server::start(settings).await?)
+}
+
+fn ingress_class() -> Write {
+    Write::Create {
+        resource: Resource::INGRESS_CLASSES,
+        object: json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IngressClass",
+            "metadata": {"name": "nginx"},
+            "spec": {"controller": "k8s.io/ingress-nginx"},
+        }),
+    }
+}
+
+fn start_runner(config: &Config, api: &apid::Server) -> anyhow::Result<Arc<Runner>> {
+    let mut settings = runner::Settings::new(config.data_dir.join("pods"));
+    settings.node_name.clone_from(&config.node_name);
+    settings.pod_cidrs.clone_from(&config.pod_cidrs);
+    settings.kubeconfig = Some(api.kubeconfig().to_owned());
+    for (name, command) in &config.images {
+        let pair = format!("{name}={command}");
+        settings
+            .images
+            .add(&pair)
+            .map_err(|error| anyhow::anyhow!("--image {pair}: {error}"))?;
+    }
+    let (writes, queue) = mpsc::unbounded_channel();
+    let client = api.client().named("kubelet");
+    let runner = Runner::start(settings, Arc::new(client.clone()), writes)?;
+    tokio::spawn(submit_all(client, queue));
+    Ok(Arc::new(runner))
+}
+
+/// Sends the runner's writes in their order.
+async fn submit_all(client: Client, mut queue: UnboundedReceiver<Write>) {
+    while let Some(write) = queue.recv().await {
+        if let Err(error) = controllers::submit(&client, write).await {
+            tracing::debug!(%error, "a write of the runner was refused");
+        }
+    }
+}
+
+fn start_dns(
+    config: &Config,
+    snapshot: &Snapshot,
+) -> anyhow::Result<(dnsd::Server, Arc<ArcSwap<Zone>>)> {
+    let serial = u32::try_from(controllers::now().seconds()).unwrap_or(1);
+    let zone = Zone::build(dns::Settings::new(serial), snapshot);
+    let zone = Arc::new(ArcSwap::from_pointee(zone));
+    let mut upstreams = config.dns_upstream.clone();
+    if upstreams.is_empty() {
+        upstreams = dnsd::system_nameservers();
+        upstreams.retain(|upstream| *upstream != config.dns_listen);
+    }
+    let settings = dnsd::Settings::new(vec![config.dns_listen], upstreams);
+    let server = dnsd::Server::start(&settings, zone.clone())
+        .context("DNS: choose another --dns-listen address")?;
+    Ok((server, zone))
+}
+
+fn start_gateway(
+    config: &Config,
+    snapshot: &Snapshot,
+) -> anyhow::Result<(Arc<httpd::Server>, gateway::Planner)> {
+    let settings = httpd::Settings {
+        http: Some(config.http_listen),
+        https: Some(config.https_listen),
+        threads: 2,
+        drain: Duration::from_secs(3),
+        ..httpd::Settings::default()
+    };
+    let bound = httpd::Server::bind(&settings)
+        .context("Ingress: choose another --http-listen or --https-listen address")?;
+    let https_port = bound
+        .local_addrs()
+        .https
+        .map_or(443, |address| address.port());
+    let settings = gateway::Settings {
+        https_port,
+        https_redirect_port: config.https_redirect_port.unwrap_or(https_port),
+        ..gateway::Settings::default()
+    };
+    let (planner, update) = gateway::Planner::new(snapshot, &settings);
+    let server = bound.serve(planner.table().clone())?;
+    for error in server.apply(update) {
+        tracing::warn!(%error, "a certificate cannot be used");
+    }
+    Ok((Arc::new(server), planner))
+}
+
+fn spawn_controllers(config: &Config, api: &apid::Server, client: Client) -> anyhow::Result<()> {
+    let ca = api.ca_certificate();
+    let ca_pem = std::fs::read_to_string(ca);
+    let settings = control::Settings {
+        node: config.runner.then(|| config.node_name.clone()),
+        load_balancer_pool: config.runner.then_some(config.load_balancer_cidr),
+        ca_pem: ca_pem.with_context(|| format!("cannot read {}", ca.display()))?,
+    };
+    let client = client.named("kube-controller-manager");
+    tokio::spawn(async move {
+        controllers::run(client, settings).await;
+        tracing::debug!("the controllers have ended");
+    });
+    Ok(())
+}
+
+fn spawn_data_plane(plane: DataPlane, events: UnboundedReceiver<Batch>) {
+    tokio::spawn(async move {
+        plane.run(events).await;
+        tracing::debug!("the data plane has ended");
+    });
+}
+
+fn marker(
+    config: &Config,
+    api: &apid::Server,
+    dns: &dnsd::Server,
+    httpd: &httpd::Server,
+) -> Marker {
+    let texts = |ranges: &[model::Cidr]| ranges.iter().map(ToString::to_string).collect();
+    Marker {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        ready: true,
+        kubeconfig: api.kubeconfig().to_owned(),
+        ca: Some(api.ca_certificate().to_owned()),
+        listen: Listen {
+            api: Some(api.address()),
+            dns: dns.local_addrs().first().copied(),
+            http: httpd.local_addrs().http,
+            https: httpd.local_addrs().https,
+        },
+        node: config.runner.then(|| config.node_name.clone()),
+        service_cidrs: texts(&config.service_cidrs),
+        pod_cidrs: texts(&config.pod_cidrs),
+    }
+}
+
+/// Where Ingress is reached, for the Ingresses' status.
+fn published(marker: &Marker) -> Vec<String> {
+    marker
+        .listen
+        .http
+        .iter()
+        .map(|address| address.ip().to_string())
+        .collect()
 }

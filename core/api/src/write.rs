@@ -30,14 +30,25 @@ impl Request {
                 let key = key_of(resource, &object);
                 (Verb::Update, key, "", None, object)
             }
-            Write::UpdateSubresource { resource, subresource, object } => {
+            Write::UpdateSubresource {
+                resource,
+                subresource,
+                object,
+            } => {
                 let key = key_of(resource, &object);
                 (Verb::Update, key, subresource, None, object)
             }
-            Write::MergePatch { key, subresource, patch } => {
-                (Verb::Patch, key, subresource, Some(PatchForm::Merge), patch)
-            }
-            Write::Delete { key, uid, grace_seconds, propagation } => {
+            Write::MergePatch {
+                key,
+                subresource,
+                patch,
+            } => (Verb::Patch, key, subresource, Some(PatchForm::Merge), patch),
+            Write::Delete {
+                key,
+                uid,
+                grace_seconds,
+                propagation,
+            } => {
                 let mut options = json!({});
                 if let Some(uid) = uid {
                     options["preconditions"] = json!({"uid": &*uid});
@@ -51,7 +62,9 @@ impl Request {
                 (Verb::Delete, key, "", None, options)
             }
         };
-        let kind = registry.stored(key.resource).ok_or_else(answer::no_such_resource)?;
+        let kind = registry
+            .stored(key.resource)
+            .ok_or_else(answer::no_such_resource)?;
         Ok(Some(Self {
             verb,
             kind: kind.clone(),

@@ -35,5 +35,5 @@ pub use hub::Batch;
 pub use metrics::{LATENCY_BUCKETS, Metrics};
 pub use pods::{LogOptions, LogStream, PodAccess, PodFuture};
 pub use server::Server;
-pub use settings::{Settings, StartError};
+pub use settings::{MoreMetrics, Settings, StartError};
 pub use store::StoreError;

@@ -36,3 +36,47 @@ impl Metrics {
         self.latency_sum.fetch_add(micros, Ordering::Relaxed);
     }
 }
+
+impl Metrics {
+    /// Everything in Prometheus's text form, under kube-apiserver's names where it has one.
+    pub(crate) fn render(&self) -> String {
+        use std::fmt::Write;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut out = String::from("# TYPE apiserver_request_total counter\n");
+        for (class, count) in self.requests.iter().enumerate().skip(1) {
+            let _ = writeln!(
+                out,
+                "apiserver_request_total{{code=\"{class}xx\"}} {}",
+                read(count)
+            );
+        }
+        out.push_str("# TYPE apiserver_request_duration_seconds histogram\n");
+        let mut sum = 0;
+        for (index, count) in self.latency.iter().enumerate() {
+            sum += read(count);
+            let bound = LATENCY_BUCKETS.get(index).map_or_else(
+                || "+Inf".to_owned(),
+                |micros| {
+                    format!(
+                        "{}",
+                        std::time::Duration::from_micros(*micros).as_secs_f64()
+                    )
+                },
+            );
+            let name = "apiserver_request_duration_seconds_bucket";
+            let _ = writeln!(out, "{name}{{le=\"{bound}\"}} {sum}");
+        }
+        let seconds = Duration::from_micros(read(&self.latency_sum)).as_secs_f64();
+        let _ = writeln!(out, "apiserver_request_duration_seconds_sum {seconds}");
+        let _ = writeln!(out, "apiserver_request_duration_seconds_count {sum}");
+        for (name, kind, counter) in [
+            ("apiserver_longrunning_requests", "gauge", &self.watches),
+            ("portolan_api_connections", "gauge", &self.connections),
+            ("portolan_store_changes_total", "counter", &self.changes),
+            ("portolan_store_commits_total", "counter", &self.commits),
+        ] {
+            let _ = writeln!(out, "# TYPE {name} {kind}\n{name} {}", read(counter));
+        }
+        out
+    }
+}

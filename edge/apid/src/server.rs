@@ -74,6 +74,7 @@ impl Server {
         let front = Arc::new(Front {
             hub: hub.clone(),
             pods: settings.pods.clone(),
+            metrics: settings.metrics.clone(),
             address: address.to_string(),
             watches: Arc::new(Semaphore::new(settings.max_watches)),
             stopping: stopping.clone(),

@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Metrics of other parts, in Prometheus's text form.
+pub type MoreMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// How the server runs.
 pub struct Settings {
     /// Where everything is kept; made when it is missing
@@ -23,6 +26,8 @@ pub struct Settings {
     pub loopback_endpoints: bool,
     /// Who answers for the logs of Pods on this machine
     pub pods: Option<Arc<dyn PodAccess>>,
+    /// More text for `/metrics`, which begins with the server's own
+    pub metrics: Option<MoreMetrics>,
     /// Watches at once, at most
     pub max_watches: usize,
     /// Connections at once, at most
@@ -40,6 +45,7 @@ impl Settings {
             node_ports: (30000, 32767),
             loopback_endpoints: true,
             pods: None,
+            metrics: None,
             max_watches: 4096,
             max_connections: 4096,
         }

@@ -56,6 +56,7 @@ pub(super) fn serve(
     let registry = &front.hub.settings.registry;
     let document = match parts[..] {
         ["version"] => Some(version()),
+        ["metrics"] if method == "GET" => return Ok(Answer::text(200, metrics(front))),
         ["openapi", "v2"] if method == "GET" => return Ok(openapi_v2(&call, registry)),
         ["openapi", "v3"] if method == "GET" => {
             return Ok(openapi_index(&front.documents, registry));
@@ -85,6 +86,15 @@ pub(super) fn serve(
         return Err(answer::method_not_allowed().into());
     }
     Ok(Answer::json(200, &document, pretty))
+}
+
+/// The server's own metrics, and those that it was given.
+fn metrics(front: &Front) -> String {
+    let mut text = front.hub.metrics.render();
+    if let Some(more) = &front.metrics {
+        text.push_str(&more());
+    }
+    text
 }
 
 fn not_found(_path: &str) -> Failure {

@@ -26,6 +26,7 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) struct Front {
     pub(crate) hub: Arc<Hub>,
     pub(crate) pods: Option<Arc<dyn PodAccess>>,
+    pub(crate) metrics: Option<crate::settings::MoreMetrics>,
     pub(crate) address: String,
     pub(crate) watches: Arc<Semaphore>,
     pub(crate) stopping: watch::Receiver<bool>,

@@ -1,0 +1,152 @@
+//! Takes events into the Snapshot, plans again what they change, and hands each plan to its edge.
+
+use crate::problems::Problems;
+use apid::{Batch, Client};
+use arc_swap::ArcSwap;
+use dns::Zone;
+use gateway::Publish;
+use model::{ChangedKeys, NamespacedName, ObjectKey, Problem, Resource, Snapshot, Write};
+use proxy::LoadBalancers;
+use relay::Relay;
+use runner::Runner;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep_until};
+
+/// How long after a change problems are looked for: objects that belong together come one by one.
+const SETTLE: Duration = Duration::from_millis(800);
+
+/// The edges, and the plans that they were given last.
+pub(crate) struct DataPlane {
+    pub(crate) client: Client,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) zone: Arc<ArcSwap<Zone>>,
+    pub(crate) proxy: proxy::Planner,
+    pub(crate) relay: Relay,
+    pub(crate) gateway: gateway::Planner,
+    pub(crate) httpd: Arc<httpd::Server>,
+    /// Addresses for `status.loadBalancer`; `None` writes no status
+    pub(crate) publish: Option<Publish>,
+    pub(crate) runner: Option<Arc<Runner>>,
+    pub(crate) load_balancers: LoadBalancers,
+    pub(crate) problems: Problems,
+    /// Ingress statuses that were sent and have not come back as events
+    pub(crate) sent: BTreeMap<NamespacedName, Value>,
+}
+
+impl DataPlane {
+    /// Runs until the event stream ends.
+    pub(crate) async fn run(mut self, mut events: UnboundedReceiver<Batch>) {
+        let mut check_at = Some(Instant::now() + SETTLE);
+        loop {
+            tokio::select! {
+                batch = events.recv() => {
+                    let Some(batch) = batch else { return };
+                    self.take(&batch, &mut events);
+                    check_at.get_or_insert_with(|| Instant::now() + SETTLE);
+                }
+                () = sleep_until(check_at.unwrap_or_else(Instant::now)), if check_at.is_some() => {
+                    check_at = None;
+                    self.sent.clear();
+                    self.write_statuses();
+                    let now = self.find_problems();
+                    self.problems.replace(now).await;
+                }
+                () = tokio::time::sleep(Duration::from_secs(2)), if check_at.is_none() => {
+                    // Ports and processes change without an event.
+                    let now = self.find_problems();
+                    self.problems.replace(now).await;
+                }
+            }
+        }
+    }
+
+    /// Takes a batch in, and all that have come meanwhile.
+    fn take(&mut self, batch: &Batch, events: &mut UnboundedReceiver<Batch>) {
+        let mut changed = ChangedKeys::default();
+        self.observe(batch, &mut changed);
+        while let Ok(batch) = events.try_recv() {
+            self.observe(&batch, &mut changed);
+        }
+        if changed.is_empty() {
+            return;
+        }
+        self.relay
+            .apply(&self.proxy.update(&self.snapshot, &changed));
+        if !changed.services.is_empty() || changed.has(Resource::NAMESPACES) {
+            let mut zone = Zone::clone(&self.zone.load());
+            zone.update(&self.snapshot, &changed);
+            self.zone.store(Arc::new(zone));
+        }
+        let update = self.gateway.apply(&self.snapshot, &changed);
+        for error in self.httpd.apply(update) {
+            tracing::warn!(%error, "a certificate cannot be used");
+        }
+        if changed.has(Resource::INGRESSES) || changed.has(Resource::INGRESS_CLASSES) {
+            self.write_statuses();
+        }
+    }
+
+    fn observe(&mut self, batch: &Batch, changed: &mut ChangedKeys) {
+        for event in batch.iter() {
+            self.snapshot.apply(event, changed);
+            if let Some(runner) = &self.runner {
+                runner.observe(event);
+            }
+        }
+    }
+
+    fn write_statuses(&mut self) {
+        let Some(publish) = &self.publish else { return };
+        for (id, status) in gateway::statuses(self.gateway.table(), &self.snapshot, publish) {
+            if self.sent.get(&id) == Some(&status) {
+                continue;
+            }
+            self.sent.insert(id.clone(), status.clone());
+            let write = Write::MergePatch {
+                key: ObjectKey::new(Resource::INGRESSES, &id.namespace, &id.name),
+                subresource: "status",
+                patch: json!({ "status": status }),
+            };
+            let client = self.client.clone();
+            tokio::spawn(async move {
+                if let Err(error) = client.submit(write).await {
+                    tracing::debug!(%id, %error, "the Ingress's status was not written");
+                }
+            });
+        }
+    }
+
+    fn find_problems(&self) -> BTreeSet<Problem> {
+        let mut all: BTreeSet<Problem> = plan_problems(
+            &self.snapshot,
+            self.gateway.table(),
+            &self.proxy,
+            self.load_balancers,
+        );
+        all.extend(self.relay.problems());
+        all.extend(self.runner.iter().flat_map(|runner| runner.problems()));
+        all
+    }
+}
+
+/// Every problem that the plans themselves tell.
+pub(crate) fn plan_problems(
+    snapshot: &Snapshot,
+    table: &gateway::RouteTable,
+    proxy: &proxy::Planner,
+    load_balancers: LoadBalancers,
+) -> BTreeSet<Problem> {
+    let mut all: BTreeSet<Problem> = snapshot.unreadable.values().cloned().collect();
+    let services = snapshot.services.values();
+    all.extend(services.flat_map(|service| proxy::gotchas(snapshot, service, load_balancers)));
+    all.extend(proxy.problems());
+    all.extend(table.problems(snapshot));
+    let settings = dns::Settings::new(0);
+    let services = snapshot.services.keys();
+    all.extend(services.flat_map(|id| dns::problems(snapshot, id, &settings)));
+    all
+}
