@@ -187,18 +187,9 @@ async fn reconcile(shared: Arc<Shared>, (index, key): Job) -> Attempt {
     }
 }
 
-/// Sends one write; what is already as wanted is no refusal.
+/// Sends one write.
 pub(crate) async fn submit(client: &Client, write: Write) -> Result<(), model::ApiError> {
-    let (creates, deletes) = (
-        matches!(write, Write::Create { .. }),
-        matches!(write, Write::Delete { .. }),
-    );
-    match client.submit(write).await {
-        Ok(_) => Ok(()),
-        Err(error) if creates && error.reason == "AlreadyExists" => Ok(()),
-        Err(error) if deletes && error.code == 404 => Ok(()),
-        Err(error) => Err(error),
-    }
+    client.submit(write).await.map(|_| ())
 }
 
 /// The clock, for controllers that take the time as an input.

@@ -35,8 +35,13 @@ impl Request {
                 subresource,
                 object,
             } => {
-                let key = key_of(resource, &object);
-                (Verb::Update, key, subresource, None, object)
+                // A binding is made, not changed: the API has no PUT for it.
+                let verb = if subresource == "binding" {
+                    Verb::Create
+                } else {
+                    Verb::Update
+                };
+                (verb, key_of(resource, &object), subresource, None, object)
             }
             Write::MergePatch {
                 key,

@@ -1,10 +1,8 @@
 //! The API for those in the same process: same checks, no sockets.
 
 use crate::hub::{Batch, Hub};
-use api::{Outcome, PatchForm, Payload, Query, Reply, Request, User, Verb, answer};
-use model::{ApiError, EventNote, Object, ObjectKey, Resource, View, Write};
-use schema::Kind;
-use serde_json::{Value, json};
+use api::{Outcome, Reply, Request};
+use model::{ApiError, EventNote, Object, Resource, View, Write};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -38,57 +36,22 @@ impl Client {
     /// # Errors
     /// The API's refusal, e.g. 409 for a stale resourceVersion.
     pub async fn submit(&self, write: Write) -> Result<Option<Arc<Object>>, ApiError> {
-        match write {
-            Write::Note(note) => self.note(&note).await.map(|()| None),
-            Write::Create { resource, object } => {
-                let created = self.send(resource, Verb::Create, "", object, None).await;
-                created.or_else(|error| ignore(error, "AlreadyExists"))
-            }
-            Write::Update { resource, object } => {
-                self.send(resource, Verb::Update, "", object, None).await
-            }
-            Write::UpdateSubresource {
-                resource,
-                subresource,
-                object,
-            } => {
-                self.send(resource, Verb::Update, subresource, object, None)
-                    .await
-            }
-            Write::MergePatch {
-                key,
-                subresource,
-                patch,
-            } => {
-                let mut request = self.request_for(&key, Verb::Patch, subresource)?;
-                request.payload = Payload::Value(patch);
-                request.patch = Some(PatchForm::Merge);
-                self.hub
-                    .write(&request)
-                    .await
-                    .map(|outcome| stored(&outcome))
-            }
-            Write::Delete {
-                key,
-                uid,
-                grace_seconds,
-                propagation,
-            } => {
-                let mut request = self.request_for(&key, Verb::Delete, "")?;
-                let mut options = json!({});
-                if let Some(uid) = uid {
-                    options["preconditions"] = json!({"uid": &*uid});
-                }
-                if let Some(seconds) = grace_seconds {
-                    options["gracePeriodSeconds"] = seconds.into();
-                }
-                if let Some(policy) = propagation {
-                    options["propagationPolicy"] = policy.into();
-                }
-                request.payload = Payload::Value(options);
-                let deleted = self.hub.write(&request).await.map(|_| None);
-                deleted.or_else(|error| ignore(error, "NotFound"))
-            }
+        let (creates, deletes) = (
+            matches!(write, Write::Create { .. }),
+            matches!(write, Write::Delete { .. }),
+        );
+        if let Write::Note(note) = write {
+            return self.note(&note).await.map(|()| None);
+        }
+        let Some(request) = Request::of_write(self.registry(), write, &self.agent)? else {
+            return Ok(None);
+        };
+        match self.hub.write(&request).await {
+            Ok(_) if deletes => Ok(None),
+            Ok(outcome) => Ok(stored(&outcome)),
+            Err(error) if creates && error.reason == "AlreadyExists" => Ok(None),
+            Err(error) if deletes && error.reason == "NotFound" => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -110,78 +73,12 @@ impl Client {
     pub fn registry(&self) -> &schema::Registry {
         &self.hub.settings.registry
     }
-
-    async fn send(
-        &self,
-        resource: Resource,
-        verb: Verb,
-        subresource: &str,
-        object: Value,
-        patch: Option<PatchForm>,
-    ) -> Result<Option<Arc<Object>>, ApiError> {
-        let text = |key: &str| {
-            object["metadata"][key]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let name = if verb == Verb::Create {
-            String::new()
-        } else {
-            text("name")
-        };
-        let key = ObjectKey::new(resource, &text("namespace"), &name);
-        let mut request = self.request_for(&key, verb, subresource)?;
-        request.payload = Payload::Value(object);
-        request.patch = patch;
-        self.hub
-            .write(&request)
-            .await
-            .map(|outcome| stored(&outcome))
-    }
-
-    fn request_for(
-        &self,
-        key: &ObjectKey,
-        verb: Verb,
-        subresource: &str,
-    ) -> Result<Request, ApiError> {
-        let kind: &Arc<Kind> = self
-            .hub
-            .settings
-            .registry
-            .stored(key.resource)
-            .ok_or_else(answer::no_such_resource)?;
-        Ok(Request {
-            verb,
-            kind: kind.clone(),
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            subresource: subresource.to_owned(),
-            query: Query::default(),
-            payload: Payload::Empty,
-            patch: None,
-            user: User {
-                name: "system:portolan".to_owned(),
-                groups: vec!["system:masters".to_owned()],
-            },
-            agent: self.agent.to_string(),
-        })
-    }
 }
 
 fn stored(outcome: &Outcome) -> Option<Arc<Object>> {
     match &outcome.reply {
         Reply::Stored(object) => Some(object.clone()),
         _ => None,
-    }
-}
-
-fn ignore(error: ApiError, reason: &str) -> Result<Option<Arc<Object>>, ApiError> {
-    if error.reason == reason {
-        Ok(None)
-    } else {
-        Err(error)
     }
 }
 

@@ -239,6 +239,9 @@ impl Engine {
             (Verb::Create, "") => self.create(&mut scope),
             (Verb::Update | Verb::Patch, "scale") => self.scale(&mut scope),
             (Verb::Update | Verb::Patch, "finalize") => self.finalize(&mut scope),
+            (Verb::Update | Verb::Patch, "binding" | "eviction") => {
+                Err(answer::method_not_allowed())
+            }
             (Verb::Update, _) => self.update(&mut scope),
             (Verb::Patch, _) => self.patch(&mut scope),
             (Verb::Delete, "") => self.delete(&mut scope),
