@@ -110,7 +110,7 @@ fn groups(reader: &mut Reader<'_>, world: &World<'_>) -> Result<Policy, &'static
         limits: settle(limits(reader), &mut denied)?,
     };
     settle(checked_only(reader), &mut denied)?;
-    settle(protections(reader), &mut denied)?;
+    settle(protections(reader, world), &mut denied)?;
     if policy.rewrite.forwarded_prefix.is_none() {
         policy.rewrite.forwarded_prefix = settle(forwarded_prefix(reader), &mut denied)?;
     }
@@ -543,7 +543,12 @@ fn limits(reader: &mut Reader<'_>) -> Result<Limits, Fail> {
 }
 
 /// Protections that are not built yet: the locations answer 503 rather than be open.
-fn protections(reader: &mut Reader<'_>) -> Result<(), Fail> {
+fn protections(reader: &mut Reader<'_>, world: &World<'_>) -> Result<(), Fail> {
+    let everywhere = world.global.raw("global-auth-url").unwrap_or_default();
+    let wanted = lenient(reader.flag("enable-global-auth")).unwrap_or(true);
+    if wanted && !everywhere.is_empty() {
+        return Err(Fail::Deny("global-auth-url is not served yet".to_owned()));
+    }
     let kind = |text: &str| text.contains("basic") || text.contains("digest");
     let secret_type = |text: &str| text.contains("auth-file") || text.contains("auth-map");
     let auth = strict(reader.text("auth-type", kind))?;
