@@ -202,6 +202,8 @@ pub struct ApiError {
     pub message: String,
     /// `details`, as JSON; `None` leaves it out
     pub details: Option<Value>,
+    /// Texts of `Warning` headers that were due before the refusal
+    pub warnings: Vec<String>,
 }
 
 impl ApiError {
@@ -212,6 +214,7 @@ impl ApiError {
             reason,
             message: message.into(),
             details: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -222,6 +225,7 @@ impl ApiError {
             reason: "NotFound",
             message: format!("{resource} {} not found", go_quote(name)),
             details: Some(details(name, resource.group(), resource.plural())),
+            warnings: Vec::new(),
         }
     }
 
@@ -247,7 +251,14 @@ impl ApiError {
             reason: "Invalid",
             message: format!("{qualified} {} is invalid: {list}", go_quote(name)),
             details: Some(object),
+            warnings: Vec::new(),
         }
+    }
+
+    /// The same refusal, with warnings that stay due.
+    pub fn warned(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     /// The `Status` object.

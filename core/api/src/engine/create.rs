@@ -68,8 +68,19 @@ impl Engine {
         self.create_taken(scope, taken, &options)
     }
 
-    /// Creates a decoded object.
+    /// Creates a decoded object. Warnings about its decoding are told even when it is refused.
     pub(super) fn create_taken(
+        &mut self,
+        scope: &Scope<'_>,
+        taken: body::Taken,
+        options: &WriteOptions,
+    ) -> Result<Outcome, ApiError> {
+        let due = taken.1.clone();
+        self.create_checked(scope, taken, options)
+            .map_err(|error| error.warned(due))
+    }
+
+    fn create_checked(
         &mut self,
         scope: &Scope<'_>,
         (mut value, mut warnings): body::Taken,

@@ -93,8 +93,21 @@ impl Engine {
         self.create_taken(scope, (change.value, change.warnings), options)
     }
 
-    /// Takes a proposed state through all checks and stores it.
+    /// Takes a proposed state through all checks and stores it. Warnings about its decoding are
+    /// told even when it is refused.
     pub(super) fn change(
+        &mut self,
+        scope: &Scope<'_>,
+        old: &Arc<Object>,
+        change: Change,
+        options: &WriteOptions,
+    ) -> Result<Outcome, ApiError> {
+        let due = change.warnings.clone();
+        self.change_checked(scope, old, change, options)
+            .map_err(|error| error.warned(due))
+    }
+
+    fn change_checked(
         &mut self,
         scope: &Scope<'_>,
         old: &Arc<Object>,

@@ -45,6 +45,7 @@ impl Answer {
     /// A refusal as a Status.
     pub(crate) fn refusal(error: &ApiError, pretty: bool) -> Self {
         let mut answer = Self::json(error.code, &error.status(), pretty);
+        answer.warnings(&error.warnings);
         let retry = error
             .details
             .as_ref()

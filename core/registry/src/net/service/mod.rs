@@ -263,5 +263,6 @@ fn internal_error(text: String) -> ApiError {
         reason: "InternalError",
         message: format!("Internal error occurred: {text}"),
         details: Some(json!({"causes": [{"message": text}]})),
+        warnings: Vec::new(),
     }
 }
