@@ -43,10 +43,8 @@ pub fn agent_name(user_agent: &str) -> String {
 
 /// Everything in a new object belongs to its creator.
 pub(crate) fn on_create(scope: &Scope<'_>, value: &mut Value, manager: &str) {
-    let empty = empty_object(scope);
-    let (new, empty) = (kept_of(scope, value), kept_of(scope, &empty));
-    let entries = update(&new, &empty, Vec::new(), &scope.stamp(manager));
-    store(value, entries);
+    let (new, old) = (owned(scope, value), owned(scope, &empty_object(scope)));
+    store(value, update(&new, &old, Vec::new(), &scope.stamp(manager)));
 }
 
 /// What changed belongs to who changed it. A list with one empty entry resets, a missing list
@@ -61,9 +59,8 @@ pub(crate) fn on_update(scope: &Scope<'_>, value: &mut Value, old: &Value, manag
         }
         given => given.to_vec(),
     };
-    let (new, old) = (kept_of(scope, value), kept_of(scope, old));
-    let entries = update(&new, &old, kept, &scope.stamp(manager));
-    store(value, entries);
+    let (new, was) = (owned(scope, value), owned(scope, old));
+    store(value, update(&new, &was, kept, &scope.stamp(manager)));
 }
 
 /// Undoes the bookkeeping when nothing but it changed.
@@ -87,27 +84,6 @@ pub(crate) fn drop_if_unchanged(value: &mut Value, old: &Value) {
     store(value, entries);
 }
 
-/// The object without what this path cannot write and its strategy resets: nobody comes to own it
-/// by sending it.
-fn kept_of(scope: &Scope<'_>, value: &Value) -> Value {
-    let mut value = value.clone();
-    let has_status = scope
-        .kind
-        .subresources
-        .iter()
-        .any(|subresource| subresource.name == "status");
-    if let Some(map) = value.as_object_mut() {
-        match scope.request.subresource.as_str() {
-            "" if has_status => {
-                map.remove("status");
-            }
-            "status" => map.retain(|key, _| key == "metadata" || key == "status"),
-            _ => {}
-        }
-    }
-    value
-}
-
 fn store(value: &mut Value, entries: Vec<Value>) {
     let map = meta::of_mut(value);
     if entries.is_empty() {
@@ -124,10 +100,9 @@ fn empty_object(scope: &Scope<'_>) -> Value {
     empty
 }
 
-fn update(value: &Value, old: &Value, entries: Vec<Value>, stamp: &Stamp<'_>) -> Vec<Value> {
-    let (new, old) = (bare(value), bare(old));
-    let changed = changes(&new, &old);
-    let gone = removals(&new, &old);
+fn update(new: &Value, old: &Value, entries: Vec<Value>, stamp: &Stamp<'_>) -> Vec<Value> {
+    let changed = changes(new, old);
+    let gone = removals(new, old);
     let is_own = |entry: &Value| {
         let text = |key: &str| entry[key].as_str().unwrap_or_default();
         text("operation") == "Update"
@@ -177,6 +152,22 @@ fn order(entry: &Value) -> [&str; 5] {
         .map(|key| entry[key].as_str().unwrap_or_default())
 }
 
+/// The fields of an object that this request can own: not those that its path cannot write.
+fn owned(scope: &Scope<'_>, value: &Value) -> Value {
+    let mut value = bare(value);
+    let has_status = scope.stored.subresource("status").is_some();
+    if let Some(map) = value.as_object_mut() {
+        match scope.request.subresource.as_str() {
+            "" if has_status => {
+                map.remove("status");
+            }
+            "status" => map.retain(|key, _| key == "metadata" || key == "status"),
+            _ => {}
+        }
+    }
+    scope.registry().ownership(&scope.stored, &value)
+}
+
 /// The object without what nobody manages.
 fn bare(value: &Value) -> Value {
     let mut value = value.clone();
@@ -204,13 +195,13 @@ fn all(value: &Value) -> Value {
             fields.insert(".".to_owned(), json!({}));
         }
         for (key, child) in map {
-            fields.insert(format!("f:{key}"), all(child));
+            fields.insert(key.clone(), all(child));
         }
     }
     Value::Object(fields)
 }
 
-/// Fields that are new or differ. Lists count as one field.
+/// Fields that are new or differ.
 fn changes(new: &Value, old: &Value) -> Value {
     let mut fields = Map::new();
     let (Value::Object(new), Value::Object(old)) = (new, old) else {
@@ -219,17 +210,17 @@ fn changes(new: &Value, old: &Value) -> Value {
     for (key, value) in new {
         match old.get(key) {
             None => {
-                fields.insert(format!("f:{key}"), all(value));
+                fields.insert(key.clone(), all(value));
             }
             Some(was) if was == value => {}
             Some(was) if was.is_object() && value.is_object() => {
                 let below = changes(value, was);
                 if is_set(&below) {
-                    fields.insert(format!("f:{key}"), below);
+                    fields.insert(key.clone(), below);
                 }
             }
             Some(_) => {
-                fields.insert(format!("f:{key}"), all(value));
+                fields.insert(key.clone(), all(value));
             }
         }
     }
@@ -245,12 +236,12 @@ fn removals(new: &Value, old: &Value) -> Value {
     for (key, was) in old {
         match new.get(key) {
             None => {
-                fields.insert(format!("f:{key}"), all(was));
+                fields.insert(key.clone(), all(was));
             }
             Some(value) if value.is_object() && was.is_object() => {
                 let below = removals(value, was);
                 if is_set(&below) {
-                    fields.insert(format!("f:{key}"), below);
+                    fields.insert(key.clone(), below);
                 }
             }
             Some(_) => {}
@@ -310,8 +301,8 @@ mod tests {
 
     #[test]
     fn a_new_object_belongs_to_its_creator() {
-        let new = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {"x": "1"}}, "data": {"k": "v"}});
-        let entries = update(&new, &json!({"metadata": {}}), Vec::new(), &stamp("m"));
+        let new = json!({"f:metadata": {"f:labels": {"f:x": ["1"]}}, "f:data": {"f:k": ["v"]}});
+        let entries = update(&new, &json!({"f:metadata": {}}), Vec::new(), &stamp("m"));
         assert_eq!(
             entries[0]["fieldsV1"],
             json!({"f:data": {".": {}, "f:k": {}}, "f:metadata": {"f:labels": {".": {}, "f:x": {}}}})
@@ -320,9 +311,9 @@ mod tests {
 
     #[test]
     fn a_changed_field_changes_hands() {
-        let old = json!({"metadata": {}, "data": {"k": "v", "l": "w"}});
-        let first = update(&old, &json!({"metadata": {}}), Vec::new(), &stamp("a"));
-        let new = json!({"metadata": {}, "data": {"k": "x"}});
+        let old = json!({"f:metadata": {}, "f:data": {"f:k": ["v"], "f:l": ["w"]}});
+        let first = update(&old, &json!({"f:metadata": {}}), Vec::new(), &stamp("a"));
+        let new = json!({"f:metadata": {}, "f:data": {"f:k": ["x"]}});
         let second = update(&new, &old, first, &stamp("b"));
         assert_eq!(second[0]["fieldsV1"], json!({"f:data": {".": {}}}));
         assert_eq!(second[1]["fieldsV1"], json!({"f:data": {"f:k": {}}}));

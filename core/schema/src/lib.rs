@@ -20,6 +20,7 @@ mod merge;
 mod normal;
 mod openapi;
 mod outcome;
+mod ownership;
 mod protobuf;
 pub mod quantity;
 mod registry;
