@@ -1,4 +1,5 @@
 //! What was acknowledged survives `kill -9`, again and again.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use apid::{Server, Settings};
 use model::{Resource, View, Write};
