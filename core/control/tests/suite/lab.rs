@@ -1,7 +1,7 @@
 //! A cluster in memory: enough of an API server to let the controllers work against each other.
 
 use control::{Context, Controller, Key, Memory, Settings, controllers};
-use model::{Event, EventKind, Object, ObjectKey, Resource, Timestamp, View, Write};
+use model::{ApiError, Event, EventKind, Object, ObjectKey, Resource, Timestamp, View, Write};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -165,6 +165,24 @@ impl Lab {
             memory: &self.memory,
         };
         (self.controllers[at].reconcile)(&context, key)
+    }
+
+    /// Tells a controller that a write of a key was refused, and executes what it says to that.
+    pub(crate) fn refuse(&mut self, name: &str, key: &Key, write: &Write, error: &ApiError) {
+        let controller = self.controllers.iter().find(|one| one.name == name);
+        let Some(controller) = controller.copied() else {
+            panic!("no controller {name}");
+        };
+        let context = Context {
+            view: &self.store,
+            now: self.now,
+            settings: &self.settings,
+            memory: &self.memory,
+        };
+        for write in (controller.refused)(&context, key, write, error).writes {
+            self.log.push(line(&write));
+            self.act(write);
+        }
     }
 
     /// What every controller would still write about every object; nothing at a point of rest.
