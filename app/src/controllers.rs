@@ -178,12 +178,34 @@ async fn reconcile(shared: Arc<Shared>, (index, key): Job) -> Attempt {
         (shared.controllers[index].reconcile)(&context, &key)
     };
     for write in outcome.writes {
-        if let Err(error) = submit(&shared.client, write).await {
+        if let Err(error) = submit(&shared.client, write.clone()).await {
+            tell(&shared, index, &key, &write, &error).await;
             return Attempt::Refused(error);
         }
     }
     Attempt::Done {
         again_in: outcome.again_in,
+    }
+}
+
+/// Lets the controller tell the user of a refusal; a conflict is none, it is just tried again.
+async fn tell(shared: &Shared, index: usize, key: &Key, write: &Write, error: &model::ApiError) {
+    if error.code == 409 {
+        return;
+    }
+    let outcome = {
+        let context = Context {
+            view: &shared.client,
+            now: now(),
+            settings: &shared.settings,
+            memory: &shared.memory,
+        };
+        (shared.controllers[index].refused)(&context, key, write, error)
+    };
+    for write in outcome.writes {
+        if let Err(error) = submit(&shared.client, write).await {
+            tracing::debug!(%key, %error, "could not tell of a refusal");
+        }
     }
 }
 
