@@ -2,6 +2,7 @@
 
 mod grpc;
 mod http;
+mod tls;
 
 use crate::machine::ProbeKind;
 use crate::process::{Launch, signal};
@@ -109,6 +110,19 @@ async fn tcp(action: &TcpSocket, target: &Target, limit: Duration) -> Result<(),
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(refused(&host, port, &error)),
         Err(_) => Err(format!("dial tcp {host}:{port}: i/o timeout")),
+    }
+}
+
+/// Drives a connection until `answer` is there. A server may close at once after its answer, and
+/// the answer is what counts then; should there be none, `answer` itself comes to know.
+async fn drive<T>(connection: impl Future, answer: impl Future<Output = T>) -> T {
+    let connection = async {
+        connection.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        answer = answer => answer,
+        never = connection => never,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `grpc.health.v1.Health/Check` over h2c.
 
-use super::refused;
+use super::{drive, refused};
 use crate::wire;
 use bytes::Bytes;
 use http::Request;
@@ -39,10 +39,7 @@ pub(super) async fn check(at: SocketAddr, service: &str) -> Result<(), String> {
         };
         verdict(text("grpc-status"), text("grpc-message"), &body.to_bytes())
     };
-    tokio::select! {
-        result = ask => result,
-        _ = connection => Err("error: health rpc probe failed: connection closed".to_owned()),
-    }
+    drive(connection, ask).await
 }
 
 fn request(at: SocketAddr, service: &str) -> http::Result<Request<Full<Bytes>>> {
