@@ -15,6 +15,11 @@ pub(crate) fn max_length(length: usize) -> String {
     format!("must be no more than {length} characters")
 }
 
+/// `must be no more than N bytes`, as the rules of labels say it.
+fn max_bytes(length: usize) -> String {
+    format!("must be no more than {length} bytes")
+}
+
 /// The text of a value that does not match `regex`, with examples of ones that do.
 pub(crate) fn regex_text(text: &str, regex: &str, examples: &[&str]) -> String {
     if examples.is_empty() {
@@ -149,7 +154,11 @@ pub(crate) fn qualified_name(value: &str) -> Vec<String> {
                 errors.push("prefix part must be non-empty".to_owned());
             } else {
                 let texts = dns1123_subdomain(prefix);
-                errors.extend(texts.iter().map(|text| format!("prefix part {text}")));
+                for text in texts {
+                    let long = text == max_length(253);
+                    let text = if long { max_bytes(253) } else { text };
+                    errors.push(format!("prefix part {text}"));
+                }
             }
             *name
         }
@@ -164,7 +173,7 @@ pub(crate) fn qualified_name(value: &str) -> Vec<String> {
     if name.is_empty() {
         errors.push("name part must be non-empty".to_owned());
     } else if name.len() > 63 {
-        errors.push(format!("name part {}", max_length(63)));
+        errors.push(format!("name part {}", max_bytes(63)));
     }
     if !is_key(name) {
         errors.push(format!(
@@ -179,7 +188,7 @@ pub(crate) fn qualified_name(value: &str) -> Vec<String> {
 pub(crate) fn label_value(value: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if value.len() > 63 {
-        errors.push(max_length(63));
+        errors.push(max_bytes(63));
     }
     if !(value.is_empty() || is_key(value)) {
         errors.push(regex_text(
@@ -333,6 +342,14 @@ mod tests {
         assert_eq!(qualified_name("a/b/c").len(), 1);
         assert_eq!(qualified_name("x/").len(), 2);
         assert!(label_value("").is_empty() && label_value("a_b.c").is_empty());
+        assert_eq!(
+            label_value(&"a".repeat(64)),
+            ["must be no more than 63 bytes"]
+        );
+        assert_eq!(
+            qualified_name(&format!("{}/x", "a".repeat(254))),
+            ["prefix part must be no more than 253 bytes"]
+        );
         assert_eq!(
             label_value("-"),
             [

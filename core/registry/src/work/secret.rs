@@ -135,30 +135,13 @@ fn docker(errors: &mut Errors, object: &Value, key: &str) {
 
 /// What Go's JSON decoder says when it wants an object (`null` is one too).
 fn json_object_problem(bytes: &[u8]) -> Option<String> {
-    let kind = match serde_json::from_slice::<Value>(bytes) {
-        Ok(Value::Object(_) | Value::Null) => return None,
-        Ok(Value::Array(_)) => "array",
-        Ok(Value::String(_)) => "string",
-        Ok(Value::Number(_)) => "number",
-        Ok(Value::Bool(_)) => "bool",
-        Err(error) if error.is_eof() => return Some("unexpected end of JSON input".to_owned()),
-        Err(_) => return Some(go_syntax_problem(bytes)),
-    };
-    Some(format!(
-        "json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
-    ))
-}
-
-fn go_syntax_problem(bytes: &[u8]) -> String {
-    let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
-    match first {
-        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') | None => {
-            "invalid character in JSON input".to_owned()
-        }
-        Some(b) => {
-            let shown = char::from(*b);
-            format!("invalid character '{shown}' looking for beginning of value")
-        }
+    match schema::json::parse(bytes) {
+        Ok(Value::Object(_) | Value::Null) => None,
+        Ok(other) => Some(format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            schema::json::type_word(&other)
+        )),
+        Err(error) => Some(error.to_string()),
     }
 }
 
