@@ -340,6 +340,10 @@ fn write_field(
             write!(text, " {option}")?;
         }
     }
+    // OpenAPI refers to the type in another way then.
+    if !field.documented && field.expression.starts_with('*') {
+        text.push_str(" bare");
+    }
     if is_required(field, &options) {
         text.push_str(" required");
     }

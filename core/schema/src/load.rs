@@ -197,6 +197,7 @@ fn field(name: &str, options: &[&str]) -> Field {
             "omitempty" => field.omitempty = true,
             "omitzero" => field.omitzero = true,
             "required" => field.required = true,
+            "bare" => field.bare = true,
             "patch" => {
                 field.merge = value.split(',').any(|part| part == "merge");
                 field.retain_keys = value.split(',').any(|part| part == "retainKeys");

@@ -106,6 +106,8 @@ pub(crate) struct Field {
     pub(crate) keys: Vec<String>,
     /// `mapType` or `structType`: `atomic`, `granular`; empty when not said
     pub(crate) map: String,
+    /// A pointer without a description
+    pub(crate) bare: bool,
     /// Default that OpenAPI tells
     pub(crate) default: Option<Value>,
 }

@@ -31,6 +31,8 @@ pub(crate) struct FieldDecl {
     /// Struct tags by key: `json`, `patchStrategy`, `patchMergeKey`
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) markers: Vec<String>,
+    /// Has a comment
+    pub(crate) documented: bool,
 }
 
 /// What one file declares.
@@ -179,6 +181,7 @@ fn field_of(line: &str, comments: &[String]) -> Option<FieldDecl> {
         embedded,
         tags: tags_of(tag),
         markers: markers(comments),
+        documented: comments.iter().any(|comment| !comment.starts_with('+')),
     })
 }
 

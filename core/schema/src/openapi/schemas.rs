@@ -140,7 +140,7 @@ impl<'a> Schemas<'a> {
         let mut schema = self.schema(field.ty);
         let reference = schema.get("$ref").cloned();
         // Version 2 has references without siblings only in theory.
-        if let Some(reference) = reference.filter(|_| self.prefix == V3) {
+        if let Some(reference) = reference.filter(|_| self.prefix == V3 && !field.bare) {
             schema = json!({"allOf": [{"$ref": reference}]});
         }
         match (&field.default, default_of(types.shape(field.ty), field)) {

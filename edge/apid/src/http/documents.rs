@@ -65,8 +65,8 @@ pub(super) fn serve(
             let name = path
                 .trim_start_matches("/openapi/v3/")
                 .trim_end_matches('/');
-            return openapi_v3(&front.documents, registry, &call, name)
-                .ok_or_else(|| not_found(path));
+            let document = openapi_v3(&front.documents, registry, &call, name);
+            return Ok(document.unwrap_or_else(|| Answer::new(404, "", Bytes::new())));
         }
         ["api"] | ["apis"] => match Accept::aggregated_discovery(call.accept_text().as_deref()) {
             Some(version) if method == "GET" => {
