@@ -19,6 +19,7 @@ mod pods;
 mod problems;
 mod remote;
 mod reset;
+mod sandbox;
 mod screen;
 mod seed;
 mod status;

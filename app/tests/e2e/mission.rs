@@ -110,10 +110,9 @@ fn ingress_by_path_rewrites_and_by_host_routes() {
     assert_eq!(address, "127.0.0.1");
 
     let data = up.dir().display().to_string();
-    let (_, status, _) = portolan(&["status", "--data-dir", &data]);
-    assert!(
-        status.contains("ingress-alb"),
-        "the ALB's Ingress is a problem here: {status}"
+    eventually(
+        || portolan(&["status", "--data-dir", &data]).1,
+        |status| status.contains("ingress-alb") && status.contains("class"),
     );
 }
 
