@@ -16,7 +16,13 @@ pub(crate) fn resolve(
     if let Some(name) = &ingress.class_name {
         return match snapshot.ingress_classes.get(name.as_str()) {
             Some(class) if class.controller == settings.controller => Ok(()),
-            Some(_) => Err(None),
+            Some(class) => {
+                let field = "spec.ingressClassName";
+                let who = class.controller.as_str();
+                Err(Some(Box::new(foreign(
+                    ingress, field, name, who, snapshot, settings,
+                ))))
+            }
             None => {
                 let problem = no_such_class(ingress, name, snapshot, settings);
                 Err(Some(Box::new(problem)))
@@ -25,7 +31,14 @@ pub(crate) fn resolve(
     }
     match ingress.meta.annotations.get(CLASS_ANNOTATION) {
         Some(class) if *class == settings.annotation_class => Ok(()),
-        Some(_) => Err(None),
+        Some(class) => {
+            let field = format!("metadata.annotations[{CLASS_ANNOTATION}]");
+            let known = snapshot.ingress_classes.get(class.as_str());
+            let who = known.map_or("", |class| class.controller.as_str());
+            Err(Some(Box::new(foreign(
+                ingress, &field, class, who, snapshot, settings,
+            ))))
+        }
         None if settings.watch_without_class => Ok(()),
         None => Err(Some(Box::new(no_class(ingress, snapshot, settings)))),
     }
@@ -58,6 +71,34 @@ fn no_such_class(
             "Set spec.ingressClassName to {:?}, or create the IngressClass.",
             our_class(snapshot, settings)
         ),
+    )
+}
+
+/// A class of somebody else's: a warning when an IngressClass says whose, an error when nothing does.
+fn foreign(
+    ingress: &Ingress,
+    field: &str,
+    class: &str,
+    controller: &str,
+    snapshot: &Snapshot,
+    settings: &Settings,
+) -> Problem {
+    let ours = our_class(snapshot, settings);
+    let (severity, message) = if controller.is_empty() {
+        let message = format!("No controller here serves Ingresses of class {class:?}.");
+        (Severity::Error, message)
+    } else {
+        let message =
+            format!("Class {class:?} belongs to controller {controller:?}, which is not this one.");
+        (Severity::Warning, message)
+    };
+    problem::ingress(
+        ingress,
+        field.to_owned(),
+        severity,
+        "NoController",
+        message,
+        &format!("Run the controller of that class, or set spec.ingressClassName to {ours:?}."),
     )
 }
 
