@@ -385,7 +385,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Where Go finds the first byte that is no base64.
-fn check_base64(text: &str) -> Result<(), usize> {
+pub(crate) fn check_base64(text: &str) -> Result<(), usize> {
     if BASE64.decode(without_newlines(text)).is_ok() {
         return Ok(());
     }

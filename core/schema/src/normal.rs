@@ -1,5 +1,6 @@
 //! The form that an object has after Go decoded it into its struct and encoded it again.
 
+use crate::decode::check_base64;
 use crate::leaf;
 use crate::types::{Field, Shape, StructId, TypeId, Types};
 use serde_json::{Map, Value};
@@ -64,7 +65,10 @@ fn plain(shape: Shape, value: &mut Value) {
         Shape::Bool => value.is_boolean(),
         Shape::Int(_) => value.is_i64(),
         Shape::Float => value.is_number(),
-        Shape::String | Shape::Bytes => value.is_string(),
+        Shape::String => value.is_string(),
+        Shape::Bytes => value
+            .as_str()
+            .is_some_and(|text| check_base64(text).is_ok()),
         _ => {
             let canonical = leaf::canonical(shape, value);
             let canonical = canonical.unwrap_or_else(|_| leaf::zero(shape));

@@ -1,5 +1,6 @@
 //! Checks a tree against a struct as Go's converter from unstructured objects does, with its words.
 
+use crate::decode::check_base64;
 use crate::leaf;
 use crate::types::{Shape, StructId, TypeId, Types};
 use crate::{DecodeError, json};
@@ -138,7 +139,10 @@ impl Checker<'_> {
 
 fn bytes(value: &Value) -> Check {
     match value {
-        Value::String(_) => Ok(()),
+        Value::String(text) => check_base64(text).map_err(|at| {
+            let cause = format!("illegal base64 data at input byte {at}");
+            DecodeError::new(format!("error decoding from json: {cause}"))
+        }),
         Value::Array(_) => Ok(()),
         other => Err(DecodeError::new(format!(
             "cannot restore slice from {}",

@@ -80,6 +80,20 @@ fn reads_escapes_and_repairs_text() {
     );
 }
 
+/// Equal apart from how numbers are kept: Go has neither `-0` nor unsigned ones.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(k, a)| b.get(k).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
 proptest! {
     #[test]
     fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
@@ -90,7 +104,7 @@ proptest! {
     fn agrees_with_another_parser(text in r#"[\[\]{},:"a\\u0-9eE+. tfn-]{0,24}"#) {
         let ours = parse(text.as_bytes());
         match serde_json::from_str::<Value>(&text) {
-            Ok(value) => prop_assert_eq!(ours.expect("both read it"), value),
+            Ok(value) => prop_assert!(same(&ours.expect("both read it"), &value), "{}", value),
             Err(error) if error.to_string().contains("out of range")
                 || error.to_string().contains("surrogate")
                 || error.to_string().contains("hex escape") => {}
