@@ -33,6 +33,8 @@ pub(crate) struct DataPlane {
     pub(crate) runner: Option<Arc<Runner>>,
     pub(crate) load_balancers: LoadBalancers,
     pub(crate) problems: Problems,
+    /// Problems that the plans told after the last change
+    pub(crate) planned: BTreeSet<Problem>,
     /// Ingress statuses that were sent and have not come back as events
     pub(crate) sent: BTreeMap<NamespacedName, Value>,
 }
@@ -52,13 +54,12 @@ impl DataPlane {
                     check_at = None;
                     self.sent.clear();
                     self.write_statuses();
-                    let now = self.find_problems();
-                    self.problems.replace(now).await;
+                    self.planned = self.plan_problems();
+                    self.tell_problems().await;
                 }
                 () = tokio::time::sleep(Duration::from_secs(2)), if check_at.is_none() => {
                     // Ports and processes change without an event.
-                    let now = self.find_problems();
-                    self.problems.replace(now).await;
+                    self.tell_problems().await;
                 }
             }
         }
@@ -120,16 +121,20 @@ impl DataPlane {
         }
     }
 
-    fn find_problems(&self) -> BTreeSet<Problem> {
-        let mut all: BTreeSet<Problem> = plan_problems(
+    fn plan_problems(&self) -> BTreeSet<Problem> {
+        plan_problems(
             &self.snapshot,
             self.gateway.table(),
             &self.proxy,
             self.load_balancers,
-        );
+        )
+    }
+
+    async fn tell_problems(&mut self) {
+        let mut all = self.planned.clone();
         all.extend(self.relay.problems());
         all.extend(self.runner.iter().flat_map(|runner| runner.problems()));
-        all
+        self.problems.replace(all).await;
     }
 }
 

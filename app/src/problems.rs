@@ -43,7 +43,10 @@ impl Problems {
     }
 
     async fn tell(&self, problem: &Problem) {
-        tracing::info!(object = %problem.object, reason = problem.reason, "{problem}");
+        match problem.severity {
+            Severity::Error => tracing::warn!(reason = problem.reason, "{problem}"),
+            Severity::Warning => tracing::info!(reason = problem.reason, "{problem}"),
+        }
         let key = &problem.object;
         let Some(object) = self.client.get(key.resource, &key.namespace, &key.name) else {
             return;

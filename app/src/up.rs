@@ -17,7 +17,7 @@ use proxy::LoadBalancers;
 use relay::Relay;
 use runner::Runner;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -164,6 +164,7 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
             served: config.runner,
             our_class: LOAD_BALANCER_CLASS,
         },
+        planned: BTreeSet::new(),
         sent: BTreeMap::new(),
     };
     spawn_data_plane(plane, events);
