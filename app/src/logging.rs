@@ -2,6 +2,7 @@
 
 use crate::cli::{LogFormat, LogOptions};
 use anyhow::Context;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging for the process.

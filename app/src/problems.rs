@@ -2,7 +2,7 @@
 //! `portolan status` reads, and as a count for `/metrics`.
 
 use apid::Client;
-use model::{EventNote, Problem, Severity, View, Write};
+use model::{EventNote, Problem, Resource, Severity, View, Write};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,10 @@ impl Problems {
             Severity::Warning => tracing::info!(reason = problem.reason, "{problem}"),
         }
         let key = &problem.object;
+        if key.resource == Resource::PODS {
+            // The runner tells of Pods itself, in the kubelet's words.
+            return;
+        }
         let Some(object) = self.client.get(key.resource, &key.namespace, &key.name) else {
             return;
         };
