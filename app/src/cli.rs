@@ -91,7 +91,7 @@ pub(crate) struct PlanOptions {
 
 #[derive(Args)]
 pub(crate) struct ExplainOptions {
-    /// A URL such as http://app1.localhost/x, or service/NAME
+    /// A URL such as `http://app1.localhost/x`, or service/NAME
     #[arg(value_name = "URL|service/NAME")]
     pub(crate) target: String,
     /// Namespace of service/NAME
