@@ -11,6 +11,7 @@ pub(crate) fn start(options: &LogOptions) -> anyhow::Result<()> {
         .with_context(|| format!("--log-level {:?} is no level", options.log_level))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match options.log_format {
         LogFormat::Text => lines.init(),

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! **Invariants.** A Pod that is bound to another Node is never touched. What a container may or
-//! must do next is decided by [`machine`], which does no I/O and is told the time. Processes get
+//! must do next is decided by `machine`, which does no I/O and is told the time. Processes get
 //! an address of the pod range as `POD_IP`; nothing pretends to be a container runtime.
 //!
 //! **Does not** talk to the API server: reads go through [`model::View`], writes are handed out.

@@ -194,8 +194,10 @@ fn csi(errors: &mut Errors, source: &Value, path: &Path) {
     if driver.len() > 63 {
         errors.too_long(&driver_path, 63);
     }
-    let texts = names::dns1123_subdomain(&driver.to_lowercase());
-    errors.invalid_each(&driver_path, driver, texts);
+    if !driver.is_empty() {
+        let texts = names::dns1123_subdomain(&driver.to_lowercase());
+        errors.invalid_each(&driver_path, driver, texts);
+    }
     if source.has("nodePublishSecretRef") {
         let name = source.at("nodePublishSecretRef").text("name");
         if name.is_empty() {
