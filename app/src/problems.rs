@@ -14,15 +14,19 @@ const FILE: &str = "problems.json";
 pub(crate) struct Problems {
     client: Client,
     path: PathBuf,
+    /// Whether problems become events; without a runner the objects are somebody else's play
+    events: bool,
     present: BTreeSet<Problem>,
 }
 
 impl Problems {
     /// No problem yet.
-    pub(crate) fn new(client: Client, data_dir: &Path) -> Self {
+    pub(crate) fn new(client: Client, data_dir: &Path, events: bool) -> Self {
+        let path = data_dir.join(FILE);
         let problems = Self {
             client,
-            path: data_dir.join(FILE),
+            path,
+            events,
             present: BTreeSet::new(),
         };
         problems.write();
@@ -48,7 +52,7 @@ impl Problems {
             Severity::Warning => tracing::info!(reason = problem.reason, "{problem}"),
         }
         let key = &problem.object;
-        if key.resource == Resource::PODS {
+        if !self.events || key.resource == Resource::PODS {
             // The runner tells of Pods itself, in the kubelet's words.
             return;
         }

@@ -148,7 +148,7 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
     spawn_controllers(config, &api, client.clone())?;
     let marker = marker(config, &api, &dns, &httpd);
     let plane = DataPlane {
-        problems: Problems::new(client.clone(), &config.data_dir),
+        problems: Problems::new(client.clone(), &config.data_dir, config.runner),
         client,
         snapshot,
         zone,
