@@ -3,7 +3,7 @@
 //! A case that differs must be named, as `area/case` in backquotes, in docs/differences.md; any
 //! other difference fails the run.
 
-use crate::root;
+use crate::{root, tools};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -170,7 +170,7 @@ impl Server {
         let _ = std::fs::remove_dir_all(&dir);
         let kubeconfig = dir.join("kubeconfig");
         let mut up = Command::new(binary);
-        up.args(["up", "--no-runner", "--data-dir"])
+        up.args(["up", "--log-level", "error", "--no-runner", "--data-dir"])
             .arg(&dir)
             .args(arguments);
         for flag in [

@@ -73,6 +73,14 @@ fn folder() -> Result<PathBuf> {
     Ok(cache.join("portolan/tools"))
 }
 
+/// PATH with `folder` at its end: what the machine has comes first.
+pub(crate) fn path_then(folder: &Path) -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":");
+    path.push(folder);
+    path
+}
+
 /// PATH with `folder` in front.
 pub(crate) fn path_with(folder: &Path) -> OsString {
     let mut path = OsString::from(folder);
