@@ -99,6 +99,7 @@ fn ingress(binary: &Path, dir: &Path) -> Result<BTreeSet<String>> {
 /// Runs a replay, shows what it prints and returns the cases that failed, under `prefix`.
 fn failures(replay: &mut Command, prefix: &str) -> Result<BTreeSet<String>> {
     eprintln!("$ {replay:?}");
+    replay.env("PATH", tools::path_then(&tools::install()?));
     let mut child = replay
         .stdout(Stdio::piped())
         .spawn()
