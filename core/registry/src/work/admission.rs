@@ -50,6 +50,7 @@ pub(crate) fn create(pod: &mut Value, context: &Context<'_>) -> Result<(), ApiEr
     }
     topology_labels(pod, context);
     priority(pod)?;
+    runtime_class(pod)?;
     tolerations(pod);
     Ok(())
 }
@@ -349,6 +350,24 @@ fn priority(pod: &mut Value) -> Result<(), ApiError> {
         set(spec, "preemptionPolicy", "PreemptLowerPriority");
     }
     Ok(())
+}
+
+/// No RuntimeClass exists here, so none can be asked for, nor the overhead that one would define.
+fn runtime_class(pod: &Value) -> Result<(), ApiError> {
+    let spec = pod.at("spec");
+    let class = spec.text("runtimeClassName");
+    let text = if !class.is_empty() {
+        format!(
+            "pod rejected: RuntimeClass {} not found",
+            model::go_quote(class)
+        )
+    } else if spec.has("overhead") {
+        "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+            .to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(forbidden(Resource::PODS, pod, &text))
 }
 
 /// Nodes that are not ready or not reachable are tolerated for five minutes.
