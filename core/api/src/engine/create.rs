@@ -179,6 +179,7 @@ impl Engine {
         let name = meta::text(value, "name").to_owned();
         let rule = |name: &str, prefix: bool| strategy.validate_name(name, prefix);
         let mut errors = meta::validate(value, scope.kind.namespaced, &rule);
+        errors.extend(meta::unknown_finalizers(value));
         errors.extend(strategy.validate(value, &context));
         if errors.is_empty() {
             errors = meta::validate(value, scope.kind.namespaced, &meta::names::path_segment);

@@ -220,6 +220,7 @@ impl Engine {
                 if validates_whole(scope.kind.resource) {
                     let rule = |name: &str, prefix: bool| strategy.validate_name(name, prefix);
                     errors.extend(meta::validate(value, namespaced, &rule));
+                    errors.extend(meta::unknown_finalizers(value));
                 }
                 errors.extend(strategy.validate_update(value, old, &context));
             }

@@ -219,6 +219,20 @@ fn validate_finalizers(meta: &Map<String, Value>) -> Vec<FieldError> {
     errors
 }
 
+/// `validateKubeFinalizerName`: finalizers without a domain are Kubernetes' own.
+pub(crate) fn unknown_finalizers(object: &Value) -> Vec<FieldError> {
+    let standard = ["kubernetes", "orphan", "foregroundDeletion"];
+    let finalizers = list(of(object), "finalizers").iter().enumerate();
+    finalizers
+        .filter_map(|(i, finalizer)| Some((i, finalizer.as_str()?)))
+        .filter(|(_, name)| !name.contains('/') && !standard.contains(name))
+        .map(|(i, name)| {
+            let text = "name is neither a standard finalizer name nor is it fully qualified";
+            FieldError::invalid(format!("metadata.finalizers[{i}]"), &name.into(), text)
+        })
+        .collect()
+}
+
 fn validate_managers(entries: &[Value]) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (i, entry) in entries.iter().enumerate() {
@@ -346,4 +360,25 @@ fn no_new_finalizers(new: &Map<String, Value>, old: &Map<String, Value>) -> Opti
             quoted.join(", ")
         ),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unknown_finalizers;
+    use serde_json::json;
+
+    #[test]
+    fn finalizers_without_a_domain_are_kubernetes_own() {
+        let known = ["kubernetes", "orphan", "foregroundDeletion", "a.b/c"];
+        let object = json!({"metadata": {"finalizers": known}});
+        assert!(unknown_finalizers(&object).is_empty());
+        let object = json!({"metadata": {"finalizers": ["a.b/c", "x"]}});
+        let texts: Vec<String> = unknown_finalizers(&object)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let text = "metadata.finalizers[1]: Invalid value: \"x\": \
+                    name is neither a standard finalizer name nor is it fully qualified";
+        assert_eq!(texts, [text]);
+    }
 }
