@@ -196,17 +196,8 @@ fn validate_finalizers(meta: &Map<String, Value>) -> Vec<FieldError> {
     let field = "metadata.finalizers";
     let finalizers = list(meta, "finalizers");
     let mut errors = Vec::new();
-    for (index, finalizer) in finalizers.iter().filter_map(Value::as_str).enumerate() {
-        let wrong = names::qualified_name(finalizer);
-        let standard = ["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer);
-        if wrong.is_empty() && !standard && !finalizer.contains('/') {
-            errors.push(FieldError::invalid(
-                format!("{field}[{index}]"),
-                &finalizer.into(),
-                "name is neither a standard finalizer name nor is it fully qualified",
-            ));
-        }
-        errors.extend(invalid(field, finalizer, wrong));
+    for finalizer in finalizers.iter().filter_map(Value::as_str) {
+        errors.extend(invalid(field, finalizer, names::qualified_name(finalizer)));
     }
     let has = |name: &str| finalizers.iter().any(|f| f == name);
     if has("orphan") && has("foregroundDeletion") {
