@@ -7,12 +7,32 @@ use std::net::SocketAddr;
 
 /// Writes what is missing; `address` is where the API is reached.
 pub(crate) async fn run(hub: &Hub, address: SocketAddr) -> Result<(), ApiError> {
+    let mut wanted = cluster(hub);
+    wanted.extend(api_service(hub, address));
+    {
+        let committed = hub.committed();
+        wanted.retain(|(resource, value)| {
+            let text = |key: &str| value["metadata"][key].as_str().unwrap_or_default();
+            let there = committed
+                .state()
+                .get(*resource, text("namespace"), text("name"));
+            // Endpoints depend on this run: on the port that was picked.
+            let depends = matches!(*resource, Resource::ENDPOINTS | Resource::ENDPOINT_SLICES);
+            depends || there.is_none()
+        });
+    }
+    hub.seed(wanted).await
+}
+
+/// Namespaces and the address range.
+fn cluster(hub: &Hub) -> Vec<(Resource, Value)> {
+    let mut wanted = Vec::new();
     for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
         let namespace = json!({
             "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
             "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},
         });
-        missing(hub, Resource::NAMESPACES, namespace).await?;
+        wanted.push((Resource::NAMESPACES, namespace));
     }
     let cidrs: Vec<String> = hub
         .settings
@@ -28,19 +48,20 @@ pub(crate) async fn run(hub: &Hub, address: SocketAddr) -> Result<(), ApiError> 
         "metadata": {"name": "kubernetes", "finalizers": ["networking.k8s.io/service-cidr-finalizer"]},
         "spec": {"cidrs": cidrs}, "status": {"conditions": [ready]},
     });
-    missing(hub, Resource::SERVICE_CIDRS, cidr).await?;
-    api_service(hub, address).await
+    wanted.push((Resource::SERVICE_CIDRS, cidr));
+    wanted
 }
 
 /// The Service `default/kubernetes` with its endpoints.
-async fn api_service(hub: &Hub, address: SocketAddr) -> Result<(), ApiError> {
+fn api_service(hub: &Hub, address: SocketAddr) -> Vec<(Resource, Value)> {
+    let mut wanted = Vec::new();
     let first = hub
         .settings
         .service_cidrs
         .first()
         .and_then(|cidr| cidr.nth(1));
     let Some(cluster_ip) = first.map(|ip| ip.to_string()) else {
-        return Ok(());
+        return wanted;
     };
     let family = if cluster_ip.contains(':') {
         "IPv6"
@@ -56,46 +77,25 @@ async fn api_service(hub: &Hub, address: SocketAddr) -> Result<(), ApiError> {
         },
         "status": {"loadBalancer": {}},
     });
-    missing(hub, Resource::SERVICES, service).await?;
+    wanted.push((Resource::SERVICES, service));
     let held = json!({
         "metadata": {"name": cluster_ip, "labels": {
             "ipaddress.kubernetes.io/ip-family": family, "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}},
         "spec": {"parentRef": {"group": "", "resource": "services", "namespace": "default", "name": "kubernetes"}},
     });
-    missing(hub, Resource::IP_ADDRESSES, held).await?;
+    wanted.push((Resource::IP_ADDRESSES, held));
     let ip = address.ip().to_string();
     let endpoints = json!({
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
         "subsets": [{"addresses": [{"ip": ip}], "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}]}],
     });
-    replace(hub, Resource::ENDPOINTS, endpoints).await?;
+    wanted.push((Resource::ENDPOINTS, endpoints));
     let slice = json!({
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
         "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
         "endpoints": [{"addresses": [ip], "conditions": {"ready": true}}],
         "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}],
     });
-    replace(hub, Resource::ENDPOINT_SLICES, slice).await
-}
-
-async fn missing(hub: &Hub, resource: Resource, value: Value) -> Result<(), ApiError> {
-    let text = |key: &str| {
-        value["metadata"][key]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let there = hub
-        .committed()
-        .state()
-        .get(resource, &text("namespace"), &text("name"));
-    match there {
-        Some(_) => Ok(()),
-        None => hub.seed(resource, value).await,
-    }
-}
-
-/// Writes what depends on this run, such as the port that was picked.
-async fn replace(hub: &Hub, resource: Resource, value: Value) -> Result<(), ApiError> {
-    hub.seed(resource, value).await
+    wanted.push((Resource::ENDPOINT_SLICES, slice));
+    wanted
 }

@@ -73,17 +73,20 @@ impl Hub {
         Ok(())
     }
 
-    /// Stores an object as the server itself states it, without the checks that users meet.
+    /// Stores objects as the server itself states them, without the checks that users meet; all in
+    /// one commit.
     pub(crate) async fn seed(
         &self,
-        resource: model::Resource,
-        value: serde_json::Value,
+        objects: Vec<(model::Resource, serde_json::Value)>,
     ) -> Result<(), ApiError> {
-        self.durable(
-            |engine, env| engine.seed(resource, value.clone(), env),
-            std::mem::take,
-        )
-        .await?;
+        let apply = |engine: &mut Engine, env: &Env<'_>| {
+            let mut events = Vec::new();
+            for (resource, value) in objects {
+                events.extend(engine.seed(resource, value, env)?);
+            }
+            Ok(events)
+        };
+        self.durable(apply, std::mem::take).await?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 const CHILD: &str = "APID_DURABILITY_CHILD";
 const KILLS: usize = 20;
-const WRITERS: usize = 4;
+const WRITERS: usize = 8;
 
 fn settings(dir: &Path) -> Settings {
     Settings::new(
@@ -72,10 +72,10 @@ fn acknowledged_writes_survive_kill() {
     let dir = std::env::temp_dir().join(format!("portolan-durability-{}", std::process::id()));
     let mut acknowledged = BTreeMap::new();
     for kill in 0..KILLS {
-        let seen = run_and_kill(&dir, 10 + kill * 3, &acknowledged);
+        let seen = run_and_kill(&dir, 5 + kill, &acknowledged);
         acknowledged.extend(seen);
     }
-    assert!(acknowledged.len() >= KILLS * 10, "{}", acknowledged.len());
+    assert!(acknowledged.len() >= KILLS * 5, "{}", acknowledged.len());
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
