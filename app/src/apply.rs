@@ -8,15 +8,8 @@ pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-config
 
 /// The object with its own form in the annotation, ready to be created.
 pub(crate) fn annotated(object: &Value) -> Value {
-    let mut plain = object.clone();
-    if let Some(annotations) = plain
-        .pointer_mut("/metadata/annotations")
-        .and_then(Value::as_object_mut)
-    {
-        annotations.remove(LAST_APPLIED);
-    }
-    let text = format!("{plain}\n");
-    let mut made = plain;
+    let mut made = plain(object);
+    let text = format!("{made}\n");
     let Some(root) = made.as_object_mut() else {
         return made;
     };
@@ -51,6 +44,7 @@ pub(crate) fn patch(object: &Value, live: &Value) -> Option<Value> {
     Some(patch)
 }
 
+/// The object without the annotation.
 fn plain(object: &Value) -> Value {
     let mut plain = object.clone();
     if let Some(annotations) = plain

@@ -178,7 +178,7 @@ async fn reconcile(shared: Arc<Shared>, (index, key): Job) -> Attempt {
         (shared.controllers[index].reconcile)(&context, &key)
     };
     for write in outcome.writes {
-        if let Err(error) = submit(&shared.client, write.clone()).await {
+        if let Err(error) = shared.client.submit(write.clone()).await {
             tell(&shared, index, &key, &write, &error).await;
             return Attempt::Refused(error);
         }
@@ -203,15 +203,10 @@ async fn tell(shared: &Shared, index: usize, key: &Key, write: &Write, error: &m
         (shared.controllers[index].refused)(&context, key, write, error)
     };
     for write in outcome.writes {
-        if let Err(error) = submit(&shared.client, write).await {
+        if let Err(error) = shared.client.submit(write).await {
             tracing::debug!(%key, %error, "could not tell of a refusal");
         }
     }
-}
-
-/// Sends one write.
-pub(crate) async fn submit(client: &Client, write: Write) -> Result<(), model::ApiError> {
-    client.submit(write).await.map(|_| ())
 }
 
 /// The clock, for controllers that take the time as an input.

@@ -250,7 +250,7 @@ fn start_runner(config: &Config, api: &apid::Server) -> anyhow::Result<Arc<Runne
 /// Sends the runner's writes in their order.
 async fn submit_all(client: Client, mut queue: UnboundedReceiver<Write>) {
     while let Some(write) = queue.recv().await {
-        if let Err(error) = controllers::submit(&client, write).await {
+        if let Err(error) = client.submit(write).await {
             tracing::debug!(%error, "a write of the runner was refused");
         }
     }
