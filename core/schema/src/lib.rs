@@ -25,6 +25,7 @@ mod protobuf;
 pub mod quantity;
 mod registry;
 mod restore;
+pub mod structural;
 mod types;
 
 pub use kind::{GroupVersionKind, Kind, Subresource};

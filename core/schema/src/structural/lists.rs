@@ -1,0 +1,1 @@
+//! List types: sets hold no value twice, maps no key.

@@ -1,0 +1,32 @@
+//! Patterns: Go's regular expressions, compiled at first use.
+
+use regex::Regex;
+use std::sync::OnceLock;
+
+/// A regular expression of a schema.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    /// Takes the text; it is compiled when first asked.
+    pub(super) fn new(text: String) -> Self {
+        Self {
+            text,
+            compiled: OnceLock::new(),
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the pattern is found in the text; one that does not compile is found nowhere.
+    pub(super) fn found_in(&self, text: &str) -> bool {
+        let compiled = self.compiled.get_or_init(|| Regex::new(&self.text).ok());
+        compiled.as_ref().is_some_and(|regex| regex.is_match(text))
+    }
+}
