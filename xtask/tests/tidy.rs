@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Core crates may depend on `model`, and on these.
-const CORE_ARROWS: [(&str, &str); 3] = [
+const CORE_ARROWS: [(&str, &str); 6] = [
+    ("schema", "cel"),
+    ("registry", "cel"),
     ("registry", "schema"),
+    ("api", "cel"),
     ("api", "schema"),
     ("api", "registry"),
 ];
