@@ -45,7 +45,6 @@ impl Sandbox {
         let mut sandbox = Self {
             engine: Engine::new(State::default(), 0),
             settings: api::Settings {
-                registry: Registry::builtin(),
                 service_cidrs,
                 node_ports: (30000, 32767),
                 loopback_endpoints: true,
@@ -77,7 +76,7 @@ impl Sandbox {
                 if let Err(error) = self.create(&loaded.object)
                     && error.reason != "AlreadyExists"
                 {
-                    let problems = problems_of(&self.settings.registry, loaded, &error);
+                    let problems = problems_of(self.engine.registry(), loaded, &error);
                     self.refused.extend(problems);
                 }
             }
@@ -100,8 +99,8 @@ impl Sandbox {
         };
         let (version, kind) = (text("/apiVersion"), text("/kind"));
         let known = self
-            .settings
-            .registry
+            .engine
+            .registry()
             .by_kind(&version, &kind)
             .cloned()
             .ok_or_else(|| {
@@ -188,7 +187,7 @@ impl Sandbox {
     }
 
     fn submit(&mut self, write: Write) {
-        let request = Request::of_write(&self.settings.registry, write, "plan");
+        let request = Request::of_write(self.engine.registry(), write, "plan");
         if let Ok(Some(request)) = request {
             // A refusal leaves the object as it is; what it lacks shows in the plan.
             let _ = self.handle(&request);

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 
 /// Types that read and write themselves; the registry knows them by name.
 const OPAQUE: &[&str] = &[
+    "apiextensions/v1.JSON",
+    "apiextensions/v1.JSONSchemaPropsOrArray",
+    "apiextensions/v1.JSONSchemaPropsOrBool",
+    "apiextensions/v1.JSONSchemaPropsOrStringArray",
     "intstr.IntOrString",
     "meta/v1.Duration",
     "meta/v1.FieldsV1",
@@ -30,19 +34,21 @@ const PRIMITIVES: &[&str] = &[
 pub(crate) fn run(api: &Path, apimachinery: Option<&Path>) -> Result<()> {
     let machinery = match apimachinery {
         Some(path) => path.to_owned(),
-        None => neighbour(api)?,
+        None => neighbour(api, "apimachinery")?,
     };
     let data = root().join("core/schema/data");
     let kinds = std::fs::read_to_string(data.join("kinds.txt"))?;
     let mut sources = Sources {
         api: api.to_owned(),
         machinery,
+        extensions: neighbour(api, "apiextensions-apiserver")?,
         packages: BTreeMap::new(),
     };
     let mut text = format!(
-        "# Written by `cargo xtask schema` from {} and {}. Do not edit.\n",
+        "# Written by `cargo xtask schema` from {}, {} and {}. Do not edit.\n",
         module_name(&sources.api, "k8s.io/api"),
         module_name(&sources.machinery, "k8s.io/apimachinery"),
+        module_name(&sources.extensions, "k8s.io/apiextensions-apiserver"),
     );
     for (name, declaration) in reachable(&mut sources, roots(&kinds))? {
         write_type(&mut text, &mut sources, &name, &declaration)?;
@@ -54,12 +60,12 @@ pub(crate) fn run(api: &Path, apimachinery: Option<&Path>) -> Result<()> {
 }
 
 /// `…/k8s.io/api@v0.36.2` → `…/k8s.io/apimachinery@v0.36.2`.
-fn neighbour(api: &Path) -> Result<PathBuf> {
+fn neighbour(api: &Path, module: &str) -> Result<PathBuf> {
     let name = api
         .file_name()
         .and_then(|name| name.to_str())
         .context("no folder name")?;
-    Ok(api.with_file_name(name.replacen("api", "apimachinery", 1)))
+    Ok(api.with_file_name(name.replacen("api", module, 1)))
 }
 
 fn module_name(dir: &Path, module: &str) -> String {
@@ -80,9 +86,12 @@ fn roots(kinds: &str) -> Vec<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["kind", _, _, kind, package, ..] => roots.push(format!("{package}.{kind}")),
-            ["serve", _, _, kind, package, ..] => {
+            ["serve", _, _, kind, package, .., verbs] => {
                 roots.push(format!("{package}.{kind}"));
-                roots.push(format!("{package}.{kind}List"));
+                // Reviews and bindings are created and never listed.
+                if *verbs != "create" {
+                    roots.push(format!("{package}.{kind}List"));
+                }
             }
             _ => {}
         }
@@ -93,6 +102,7 @@ fn roots(kinds: &str) -> Vec<String> {
 struct Sources {
     api: PathBuf,
     machinery: PathBuf,
+    extensions: PathBuf,
     packages: BTreeMap<String, Package>,
 }
 
@@ -108,6 +118,7 @@ impl Sources {
         if !self.packages.contains_key(name) {
             let dir = match name {
                 "meta/v1" => self.machinery.join("pkg/apis/meta/v1"),
+                "apiextensions/v1" => self.extensions.join("pkg/apis/apiextensions/v1"),
                 "types" => self.machinery.join("pkg/types"),
                 _ => self.api.join(name),
             };

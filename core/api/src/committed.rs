@@ -6,6 +6,7 @@ use crate::select::Selection;
 use crate::state::State;
 use base64::Engine as _;
 use model::{ApiError, Event, EventKind, Object, Resource, View};
+use schema::Registry;
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -76,6 +77,7 @@ struct Log {
 /// The committed state of the cluster.
 pub struct Committed {
     state: State,
+    registry: Registry,
     version: u64,
     /// Version at start: there is no history before it
     floor: u64,
@@ -96,10 +98,11 @@ pub struct Page {
 }
 
 impl Committed {
-    /// What was stored, as of `version`.
-    pub fn new(state: State, version: u64, limits: HistoryLimits) -> Self {
+    /// What was stored, as of `version`, with the kinds of that time.
+    pub fn new(state: State, registry: Registry, version: u64, limits: HistoryLimits) -> Self {
         Self {
             state,
+            registry,
             version,
             floor: version,
             logs: BTreeMap::new(),
@@ -115,6 +118,16 @@ impl Committed {
     /// The objects.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// All kinds, those of committed CustomResourceDefinitions included.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Takes over the kinds that [`Engine`](crate::Engine) made of definitions which are committed.
+    pub fn set_registry(&mut self, registry: Registry) {
+        self.registry = registry;
     }
 
     /// Takes over what was made durable, in order.

@@ -4,7 +4,7 @@ use crate::accept::{Accept, Encoding, Transform};
 use crate::committed::Page;
 use crate::query::Query;
 use crate::{answer, yaml};
-use model::{ApiError, Object, Resource, Timestamp};
+use model::{ApiError, Object, Timestamp};
 use schema::{Kind, Registry};
 use serde_json::{Value, json};
 
@@ -87,7 +87,8 @@ impl Renderer<'_> {
     }
 
     fn is_stored_kind(&self) -> bool {
-        self.kind.resource == Resource::new(&self.kind.group, &self.kind.plural)
+        let stored = self.stored();
+        stored.version == self.kind.version && stored.group == self.kind.group
     }
 
     fn encode(&self, value: &Value) -> Vec<u8> {
@@ -199,29 +200,26 @@ impl Renderer<'_> {
     }
 
     fn table(&self, api: &str, meta: Value, objects: Vec<Value>, columns: bool) -> Value {
-        let resource = self.kind.resource;
+        let stored_kind = self.stored();
         let mut rows = Vec::with_capacity(objects.len());
         for object in objects {
             // Printers know the stored form only.
             let mut stored = object.clone();
             self.registry.convert(self.kind, self.stored(), &mut stored);
-            let cells = registry::print::row(resource, &stored, self.now);
+            let cells = registry::print::row(stored_kind, &stored, self.now);
             let object = match self.include {
                 Include::None => Value::Null,
                 Include::Metadata => partial(&object, api),
                 Include::Object => object,
             };
             let mut row = json!({"cells": cells, "object": object});
-            if let Some(conditions) = registry::print::conditions(resource, &stored) {
+            if let Some(conditions) = registry::print::conditions(self.kind.resource, &stored) {
                 row["conditions"] = conditions;
             }
             rows.push(row);
         }
         let columns = if columns {
-            registry::print::columns(resource)
-                .iter()
-                .map(|column| column.definition())
-                .collect()
+            registry::print::definitions(stored_kind).into()
         } else {
             Value::Null
         };

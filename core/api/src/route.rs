@@ -22,8 +22,10 @@ pub struct ResourcePath {
 
 impl ResourcePath {
     /// Text of a `Warning` header for each request about the resource, whatever the answer.
-    pub fn deprecation(&self) -> Option<&'static str> {
-        registry::strategy(self.kind.resource).deprecation()
+    pub fn deprecation(&self) -> Option<String> {
+        registry::strategy(&self.kind)
+            .deprecation()
+            .map(str::to_owned)
     }
 }
 
@@ -60,9 +62,7 @@ impl Route {
 }
 
 fn is_known(registry: &Registry, group: &str, version: &str) -> bool {
-    registry
-        .kinds()
-        .any(|kind| kind.group == group && kind.version == version)
+    registry.has_version(group, version)
 }
 
 fn resource(

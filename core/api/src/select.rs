@@ -4,12 +4,12 @@ use crate::query::ListOptions;
 use crate::selector::{FieldSelector, LabelSelector};
 use crate::{answer, route::ResourcePath};
 use model::{ApiError, Object, Resource};
-use registry::Strategy;
+use registry::Rules;
 use schema::Kind;
 use std::borrow::Cow;
 
 /// A resource, a namespace or all, and the selectors of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Selection {
     /// Where the objects are stored
     pub resource: Resource,
@@ -17,6 +17,7 @@ pub struct Selection {
     pub namespace: Option<String>,
     labels: LabelSelector,
     fields: FieldSelector,
+    rules: Rules,
 }
 
 impl Selection {
@@ -27,7 +28,8 @@ impl Selection {
     pub fn new(path: &ResourcePath, options: &ListOptions) -> Result<Self, ApiError> {
         let kind = &path.kind;
         let mut fields = options.fields.clone();
-        check_fields(kind, &fields)?;
+        let rules = registry::strategy(kind);
+        check_fields(kind, &rules, &fields)?;
         if !path.name.is_empty() {
             if fields
                 .exact("metadata.name")
@@ -47,6 +49,7 @@ impl Selection {
                 .then(|| path.namespace.clone()),
             labels: options.labels.clone(),
             fields,
+            rules,
         })
     }
 
@@ -68,11 +71,11 @@ impl Selection {
 
     fn fields_match(&self, object: &Object) -> bool {
         let simple = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
-        let extra = if self.fields.fields().all(simple) {
-            Vec::new()
-        } else {
-            strategy(self.resource).selectable_fields(&object.value())
-        };
+        let value = (!self.fields.fields().all(simple)).then(|| object.value());
+        let extra = value
+            .as_ref()
+            .map(|value| self.rules.selectable_fields(value));
+        let extra = extra.unwrap_or_default();
         self.fields.matches(|field| match field {
             "metadata.name" => Cow::Borrowed(&*object.meta.name),
             "metadata.namespace" => Cow::Borrowed(&*object.meta.namespace),
@@ -84,25 +87,22 @@ impl Selection {
     }
 }
 
-fn strategy(resource: Resource) -> &'static dyn Strategy {
-    registry::strategy(resource)
-}
-
-fn check_fields(kind: &Kind, fields: &FieldSelector) -> Result<(), ApiError> {
-    let names = strategy(kind.resource).selectable_names();
+fn check_fields(kind: &Kind, rules: &Rules, fields: &FieldSelector) -> Result<(), ApiError> {
     let known = |field: &str| {
         matches!(field, "metadata.name" | "metadata.namespace")
-            || names.contains(&field)
+            || rules.is_selectable(field)
             || (kind.group == "events.k8s.io" && crate::events::stored_field(field).is_some())
     };
     let Some(unknown) = fields.fields().find(|field| !known(field)) else {
         return Ok(());
     };
-    Err(answer::bad_request(if names.is_empty() {
-        format!(
-            "{unknown:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
-        )
-    } else {
-        format!("field label not supported: {unknown}")
-    }))
+    Err(answer::bad_request(
+        if rules.selectable_names().is_empty() {
+            format!(
+                "{unknown:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            )
+        } else {
+            format!("field label not supported: {unknown}")
+        },
+    ))
 }

@@ -53,6 +53,9 @@ impl Resource {
     /// ControllerRevisions
     pub const CONTROLLER_REVISIONS: Self = Self("controllerrevisions.apps");
 
+    /// CustomResourceDefinitions
+    pub const DEFINITIONS: Self = Self("customresourcedefinitions.apiextensions.k8s.io");
+
     /// Interns `plural` of `group`; the group is empty for core resources.
     pub fn new(group: &str, plural: &str) -> Self {
         if group.is_empty() {
@@ -83,6 +86,7 @@ impl Resource {
             ("apps/v1", "Deployment") => (Self::DEPLOYMENTS, true),
             ("apps/v1", "ReplicaSet") => (Self::REPLICA_SETS, true),
             ("apps/v1", "StatefulSet") => (Self::STATEFUL_SETS, true),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => (Self::DEFINITIONS, false),
             ("apps/v1", "ControllerRevision") => (Self::CONTROLLER_REVISIONS, true),
             _ => return None,
         };

@@ -8,19 +8,31 @@
 //! [`Context`]. A strategy never fails as a whole; it returns field errors.
 #![forbid(unsafe_code)]
 
+mod crd;
 mod field;
 mod net;
 pub mod print;
 mod strategy;
 mod work;
 
+pub use crd::CustomObjects;
 pub use net::indexes::Indexes;
-pub use strategy::{Companions, Context, Operation, Strategy, Subresource};
+pub use strategy::{Companions, Context, Operation, Rules, Strategy, Subresource};
 
 use model::Resource;
+use schema::Kind;
+use std::sync::Arc;
+
+/// The strategy of a kind, in the version of the kind.
+pub fn strategy(kind: &Arc<Kind>) -> Rules {
+    match kind.custom() {
+        None => Rules::Builtin(builtin(kind.resource)),
+        Some(_) => Rules::Custom(CustomObjects::new(kind.clone())),
+    }
+}
 
 /// The strategy of a built-in resource; resources without rules of their own get a plain one.
-pub fn strategy(resource: Resource) -> &'static dyn Strategy {
+pub fn builtin(resource: Resource) -> &'static dyn Strategy {
     match resource {
         Resource::ENDPOINTS => &net::AllEndpoints,
         Resource::ENDPOINT_SLICES => &net::EndpointSlices,

@@ -1,8 +1,10 @@
 //! The questions that the verbs ask about a kind.
 
 use crate::Indexes;
+use crate::crd::CustomObjects;
 use model::{ApiError, Cidr, FieldError, ObjectKey, Resource, Timestamp, View};
 use serde_json::Value;
+use std::ops::Deref;
 
 /// What a strategy may look at besides the object itself.
 pub struct Context<'a> {
@@ -173,7 +175,7 @@ pub trait Strategy: Sync {
     }
 
     /// Text of a `Warning` header for each request about this resource, whatever the answer.
-    fn deprecation(&self) -> Option<&'static str> {
+    fn deprecation(&self) -> Option<&str> {
         None
     }
 
@@ -230,14 +232,39 @@ pub trait Strategy: Sync {
 
     /// Fields beside `metadata.name` and `metadata.namespace` that field selectors may use, with
     /// this object's values.
-    fn selectable_fields(&self, object: &Value) -> Vec<(&'static str, String)> {
+    fn selectable_fields(&self, object: &Value) -> Vec<(&str, String)> {
         let _ = object;
         Vec::new()
     }
 
     /// Names of the fields in [`Strategy::selectable_fields`].
-    fn selectable_names(&self) -> &'static [&'static str] {
+    fn selectable_names(&self) -> &[&str] {
         &[]
+    }
+
+    /// Whether field selectors may use the field.
+    fn is_selectable(&self, field: &str) -> bool {
+        self.selectable_names().contains(&field)
+    }
+}
+
+/// The strategy of a kind: a built-in one, or the one that a CustomResourceDefinition's kinds share.
+#[derive(Clone)]
+pub enum Rules {
+    /// Of a built-in kind
+    Builtin(&'static dyn Strategy),
+    /// Of a custom kind
+    Custom(CustomObjects),
+}
+
+impl Deref for Rules {
+    type Target = dyn Strategy;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Builtin(strategy) => *strategy,
+            Self::Custom(strategy) => strategy,
+        }
     }
 }
 

@@ -18,7 +18,15 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
 impl Registry {
     /// Rewrites an object of one kind as the other kind that is stored in the same place (core and
     /// `events.k8s.io` Events); does nothing when they are the same.
+    ///
+    /// A custom object becomes one of `to` by its `apiVersion` alone.
     pub fn convert(&self, from: &Kind, to: &Kind, value: &mut Value) {
+        if to.custom().is_some() {
+            if let Some(object) = value.as_object_mut() {
+                object.insert("apiVersion".to_owned(), to.api_version().into());
+            }
+            return;
+        }
         if from.resource != to.resource || from.group == to.group {
             return;
         }

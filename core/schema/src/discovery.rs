@@ -233,12 +233,17 @@ mod tests {
         assert_eq!(registry.api_group("nope"), None);
         assert_eq!(registry.api_resources("apps", "v9"), None);
         let groups = registry.api_groups();
-        assert_eq!(groups["groups"].as_array().map(Vec::len), Some(5));
-        let apps = registry.aggregated_discovery(false, "v2");
-        let deployments = &apps["items"][0]["versions"][0]["resources"][1];
-        assert_eq!(
-            deployments["subresources"][0]["responseKind"]["group"],
-            "autoscaling"
-        );
+        assert_eq!(groups["groups"].as_array().map(Vec::len), Some(16));
+        let all = registry.aggregated_discovery(false, "v2");
+        let named = |list: &Value, key: &str, name: &str| {
+            let mut items = list.as_array().into_iter().flatten();
+            let found = items.find(|item| item.pointer(key).is_some_and(|text| text == name));
+            found.cloned().expect("listed")
+        };
+        let apps = named(&all["items"], "/metadata/name", "apps");
+        let resources = &apps["versions"][0]["resources"];
+        let deployments = named(resources, "/resource", "deployments");
+        let scale = named(&deployments["subresources"], "/subresource", "scale");
+        assert_eq!(scale["responseKind"]["group"], "autoscaling");
     }
 }

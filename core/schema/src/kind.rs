@@ -1,6 +1,8 @@
 //! What is known about a kind beside its fields.
 
+use crate::custom::Custom;
 use model::Resource;
+use std::sync::Arc;
 
 /// Group, version and kind; the group is empty for core kinds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,8 +69,17 @@ pub struct Kind {
     pub subresources: Vec<Subresource>,
     /// Go's name of the package with the internal type, e.g. `core` in `core.ConfigMap`
     pub internal_package: String,
-    /// The struct with the fields
-    pub(crate) fields: usize,
+    /// Where the fields are described
+    pub(crate) body: Body,
+}
+
+/// What describes the fields of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// A built-in struct, by its number
+    Struct(usize),
+    /// A version of a CustomResourceDefinition
+    Custom(Arc<Custom>),
 }
 
 impl Kind {
@@ -78,6 +89,22 @@ impl Kind {
             self.version.clone()
         } else {
             format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// What a CustomResourceDefinition says about the kind; `None` for built-in ones.
+    pub fn custom(&self) -> Option<&Arc<Custom>> {
+        match &self.body {
+            Body::Struct(_) => None,
+            Body::Custom(custom) => Some(custom),
+        }
+    }
+
+    /// The struct of a built-in kind.
+    pub(crate) fn structure(&self) -> Option<usize> {
+        match self.body {
+            Body::Struct(id) => Some(id),
+            Body::Custom(_) => None,
         }
     }
 

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod convert;
+mod custom;
 mod decode;
 mod discovery;
 mod gotime;
@@ -28,6 +29,7 @@ mod restore;
 pub mod structural;
 mod types;
 
+pub use custom::Custom;
 pub use kind::{GroupVersionKind, Kind, Subresource};
 pub use outcome::{DecodeError, Decoded, PatchError, TypeMeta};
 pub use registry::Registry;

@@ -3,6 +3,7 @@
 //! Both are part of the program; what is wrong in them shows in this crate's tests, so that loading
 //! skips rather than fails.
 
+use crate::kind::Body;
 use crate::types::{Field, Shape, StructInfo, TypeId, TypeInfo, Types};
 use crate::{GroupVersionKind, Kind, Subresource};
 use model::Resource;
@@ -158,6 +159,10 @@ fn leaf(expression: &str) -> Option<Shape> {
         "resource.Quantity" => Shape::Quantity,
         "intstr.IntOrString" => Shape::IntOrString,
         "runtime.RawExtension" => Shape::Raw,
+        "apiextensions/v1.JSON"
+        | "apiextensions/v1.JSONSchemaPropsOrArray"
+        | "apiextensions/v1.JSONSchemaPropsOrBool"
+        | "apiextensions/v1.JSONSchemaPropsOrStringArray" => Shape::Any,
         _ => return None,
     })
 }
@@ -264,7 +269,7 @@ fn body_kind(types: &Types, [group, version, kind, package]: [&&str; 4]) -> Opti
         verbs: Vec::new(),
         subresources: Vec::new(),
         internal_package: internal_package(package).to_owned(),
-        fields: *types.by_name.get(&format!("{package}.{kind}"))?,
+        body: Body::Struct(*types.by_name.get(&format!("{package}.{kind}"))?),
     })
 }
 

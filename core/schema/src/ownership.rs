@@ -8,7 +8,21 @@ use serde_json::{Map, Value, json};
 impl Registry {
     /// The tree of an object. What can be owned only as a whole is a leaf: its value in an array.
     pub fn ownership(&self, kind: &Kind, object: &Value) -> Value {
-        structure(&self.types, kind.fields, object)
+        match kind.structure() {
+            Some(id) => structure(&self.types, id, object),
+            None => deduced(object),
+        }
+    }
+}
+
+/// Without a schema maps are owned by key, and all else as a whole.
+fn deduced(value: &Value) -> Value {
+    match value.as_object() {
+        None => leaf(value),
+        Some(map) => map
+            .iter()
+            .map(|(key, value)| (format!("f:{key}"), deduced(value)))
+            .collect(),
     }
 }
 

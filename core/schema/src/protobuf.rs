@@ -131,7 +131,10 @@ impl Registry {
             (api_version, kind) = (expected.api_version(), expected.kind.clone());
         }
         let found = self.by_kind(&api_version, &kind).map_or(expected, |k| k);
-        let mut value = message(&self.types, found.fields, raw, 0)?;
+        let structure = found
+            .structure()
+            .ok_or_else(|| DecodeError::new("custom objects have no protobuf form"))?;
+        let mut value = message(&self.types, structure, raw, 0)?;
         value["apiVersion"] = api_version.into();
         value["kind"] = kind.into();
         Ok(value)

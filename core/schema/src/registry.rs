@@ -2,10 +2,11 @@
 
 use crate::types::Types;
 use crate::{
-    DecodeError, Decoded, Kind, PatchError, TypeMeta, decode, load, merge, normal, restore,
+    DecodeError, Decoded, Kind, PatchError, TypeMeta, custom, decode, load, merge, normal, restore,
 };
 use model::Resource;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// All kinds with their fields. Cheap to clone; a change (a new CustomResourceDefinition) makes a
@@ -14,6 +15,44 @@ use std::sync::{Arc, LazyLock};
 pub struct Registry {
     pub(crate) kinds: Arc<Vec<Arc<Kind>>>,
     pub(crate) types: Arc<Types>,
+    index: Arc<Index>,
+}
+
+/// Where kinds stand in the list, by the words that requests and objects use.
+#[derive(Debug, Default)]
+struct Index {
+    by_plural: HashMap<String, Vec<usize>>,
+    by_kind: HashMap<String, Vec<usize>>,
+    stored: HashMap<Resource, usize>,
+}
+
+impl Index {
+    fn new(kinds: &[Arc<Kind>]) -> Self {
+        let mut index = Self::default();
+        for (at, kind) in kinds.iter().enumerate() {
+            let same = index.by_kind.entry(kind.kind.clone()).or_default();
+            same.push(at);
+            if !kind.is_served() {
+                continue;
+            }
+            let same = index.by_plural.entry(kind.plural.clone()).or_default();
+            same.push(at);
+            // The first in discovery's order, unless another one holds the objects.
+            let first = index.stored.entry(kind.resource).or_insert(at);
+            if !holds_objects(&kinds[*first]) && holds_objects(kind) {
+                *first = at;
+            }
+        }
+        index
+    }
+}
+
+/// Whether objects of the resource are stored in the form of this kind.
+fn holds_objects(kind: &Kind) -> bool {
+    match kind.custom() {
+        Some(custom) => custom.storage_version == kind.version,
+        None => kind.resource.group() == kind.group,
+    }
 }
 
 /// Parsed once: the tables are part of the program and never change.
@@ -21,6 +60,7 @@ static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
     let (types, _) = load::types(include_str!("../data/types.txt"));
     let (kinds, _) = load::kinds(include_str!("../data/kinds.txt"), &types);
     Registry {
+        index: Arc::new(Index::new(&kinds)),
         kinds: Arc::new(kinds),
         types: Arc::new(types),
     }
@@ -32,15 +72,40 @@ impl Registry {
         BUILTIN.clone()
     }
 
+    /// The registry after the CustomResourceDefinition `name` became `definition`, or went. Only an
+    /// Established one has kinds.
+    #[must_use]
+    pub fn with_definition(&self, name: &str, definition: Option<&Value>) -> Self {
+        let is_other = |kind: &&Arc<Kind>| kind.custom().is_none_or(|c| c.definition != name);
+        let mut kinds: Vec<Arc<Kind>> = self.kinds.iter().filter(is_other).cloned().collect();
+        kinds.extend(definition.map(custom::kinds_of).unwrap_or_default());
+        Self {
+            index: Arc::new(Index::new(&kinds)),
+            kinds: Arc::new(kinds),
+            types: self.types.clone(),
+        }
+    }
+
     /// All served kinds, in the order of discovery.
     pub fn kinds(&self) -> impl Iterator<Item = &Arc<Kind>> {
         self.kinds.iter().filter(|kind| kind.is_served())
     }
 
+    fn at<'a>(&'a self, places: Option<&'a Vec<usize>>) -> impl Iterator<Item = &'a Arc<Kind>> {
+        let places = places.into_iter().flatten();
+        places.filter_map(|at| self.kinds.get(*at))
+    }
+
     /// The served kind behind a URL.
     pub fn by_resource(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Kind>> {
+        self.at(self.index.by_plural.get(plural))
+            .find(|kind| kind.group == group && kind.version == version)
+    }
+
+    /// Whether any kind is served in the version of the group.
+    pub fn has_version(&self, group: &str, version: &str) -> bool {
         self.kinds()
-            .find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
+            .any(|kind| kind.group == group && kind.version == version)
     }
 
     /// The kind by the words in an object, kinds that are only bodies included (`Scale`,
@@ -48,24 +113,18 @@ impl Registry {
     /// group-version that has kinds, as `v1` `DeleteOptions`.
     pub fn by_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Kind>> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let exact = |known: &&Arc<Kind>| {
-            known.kind == kind && known.group == group && known.version == version
-        };
-        let found = self.kinds.iter().find(exact);
-        found.or_else(|| {
-            let mut all = self.kinds.iter();
-            let shared = all.find(|known| known.kind == kind && known.group == "meta.k8s.io")?;
-            let exists = self
-                .kinds()
-                .any(|k| k.group == group && k.version == version);
-            exists.then_some(shared)
+        let same = || self.at(self.index.by_kind.get(kind));
+        let exact = same().find(|known| known.group == group && known.version == version);
+        exact.or_else(|| {
+            let shared = same().find(|known| known.group == "meta.k8s.io")?;
+            self.has_version(group, version).then_some(shared)
         })
     }
 
     /// The kind in which objects of a resource are stored.
     pub fn stored(&self, resource: Resource) -> Option<&Arc<Kind>> {
-        self.kinds()
-            .find(|kind| kind.resource == resource && kind.group == resource.group())
+        let at = self.index.stored.get(&resource)?;
+        self.kinds.get(*at)
     }
 
     /// Reads `apiVersion` and `kind` of a body and nothing else.
@@ -82,7 +141,10 @@ impl Registry {
     /// # Errors
     /// Syntax errors and values of the wrong type, in Go's words.
     pub fn decode(&self, kind: &Kind, body: &[u8]) -> Result<Decoded, DecodeError> {
-        let (value, strict) = decode::decode(&self.types, kind.fields, body)?;
+        let (value, strict) = match kind.structure() {
+            Some(id) => decode::decode(&self.types, id, body)?,
+            None => custom::decode(body)?,
+        };
         Ok(self.finish(kind, value, strict))
     }
 
@@ -92,7 +154,10 @@ impl Registry {
     /// # Errors
     /// Values of the wrong type.
     pub fn restore(&self, kind: &Kind, value: Value) -> Result<Decoded, DecodeError> {
-        let strict = restore::check(&self.types, kind.fields, &value)?;
+        let strict = match kind.structure() {
+            Some(id) => restore::check(&self.types, id, &value)?,
+            None => Vec::new(),
+        };
         Ok(self.finish(kind, value, strict))
     }
 
@@ -109,7 +174,9 @@ impl Registry {
     /// would give: unknown fields dropped, empty optional fields dropped, empty required ones
     /// present. Values of a wrong type become empty.
     pub fn normalise(&self, kind: &Kind, value: &mut Value) {
-        normal::structure(&self.types, kind.fields, value);
+        if let Some(id) = kind.structure() {
+            normal::structure(&self.types, id, value);
+        }
     }
 
     /// Applies a strategic merge patch. Both are whole objects as JSON trees; the result wants
@@ -123,6 +190,12 @@ impl Registry {
         original: Value,
         patch: Value,
     ) -> Result<Value, PatchError> {
-        merge::apply(&self.types, kind.fields, original, patch)
+        match kind.structure() {
+            Some(id) => merge::apply(&self.types, id, original, patch),
+            None => Err(PatchError {
+                code: 415,
+                message: "strategic merge patch is not supported for custom kinds".to_owned(),
+            }),
+        }
     }
 }

@@ -43,7 +43,7 @@ impl Client {
         if let Write::Note(note) = write {
             return self.note(&note).await.map(|()| None);
         }
-        let Some(request) = Request::of_write(self.registry(), write, &self.agent)? else {
+        let Some(request) = Request::of_write(&self.registry(), write, &self.agent)? else {
             return Ok(None);
         };
         match self.hub.write(&request).await {
@@ -70,8 +70,8 @@ impl Client {
     }
 
     /// The kinds that are served.
-    pub fn registry(&self) -> &schema::Registry {
-        &self.hub.settings.registry
+    pub fn registry(&self) -> schema::Registry {
+        self.hub.registry()
     }
 }
 

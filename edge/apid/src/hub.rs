@@ -5,7 +5,8 @@ use crate::clock;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use api::{Committed, Engine, Env, Outcome, Request, Settings, answer};
-use model::{ApiError, Event, EventNote, Object};
+use model::{ApiError, Event, EventNote, Object, Resource};
+use schema::Registry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,6 +17,8 @@ pub type Batch = Arc<[Event]>;
 struct Writer {
     engine: Engine,
     batch: Vec<Event>,
+    /// The kinds after the batch, when it changes them
+    registry: Option<Registry>,
     waiting: Vec<oneshot::Sender<bool>>,
     stop: bool,
 }
@@ -46,6 +49,7 @@ impl Hub {
             writer: Mutex::new(Writer {
                 engine,
                 batch: Vec::new(),
+                registry: None,
                 waiting: Vec::new(),
                 stop: false,
             }),
@@ -108,7 +112,14 @@ impl Hub {
                 settings: &self.settings,
             };
             let mut result = apply(&mut writer.engine, &env)?;
-            writer.batch.extend(events(&mut result));
+            let events = events(&mut result);
+            if events
+                .iter()
+                .any(|e| e.object.resource == Resource::DEFINITIONS)
+            {
+                writer.registry = Some(writer.engine.registry().clone());
+            }
+            writer.batch.extend(events);
             // An answer may show state that others wrote and that is not durable yet.
             if writer.engine.version() == *self.version.borrow() {
                 return Ok(result);
@@ -129,7 +140,7 @@ impl Hub {
     /// Makes changes durable until the hub is stopped.
     pub(crate) fn run(&self, store: &Store) {
         loop {
-            let (batch, waiting) = {
+            let (batch, registry, waiting) = {
                 let mut writer = locked(&self.writer);
                 while writer.batch.is_empty() && writer.waiting.is_empty() && !writer.stop {
                     writer = self
@@ -142,10 +153,11 @@ impl Hub {
                 }
                 (
                     std::mem::take(&mut writer.batch),
+                    writer.registry.take(),
                     std::mem::take(&mut writer.waiting),
                 )
             };
-            let good = batch.is_empty() || self.commit(store, batch);
+            let good = batch.is_empty() || self.commit(store, batch, registry);
             for waiter in waiting {
                 // A client that went away is nobody's loss.
                 let _ = waiter.send(good);
@@ -156,7 +168,7 @@ impl Hub {
         }
     }
 
-    fn commit(&self, store: &Store, batch: Vec<Event>) -> bool {
+    fn commit(&self, store: &Store, batch: Vec<Event>, registry: Option<Registry>) -> bool {
         if let Err(error) = store.commit(&batch) {
             tracing::error!(%error, "cannot write to the store; no more writes are taken");
             self.failed.store(true, Ordering::Release);
@@ -174,6 +186,9 @@ impl Hub {
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
             committed.publish(&batch);
+            if let Some(registry) = registry {
+                committed.set_registry(registry);
+            }
             // Under the same lock, so that a new subscriber misses nothing and sees nothing twice.
             locked(&self.subscribers).retain(|subscriber| subscriber.send(batch.clone()).is_ok());
             committed.version()
@@ -193,6 +208,11 @@ impl Hub {
         self.committed
             .read()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The kinds that are served.
+    pub(crate) fn registry(&self) -> Registry {
+        self.committed().registry().clone()
     }
 
     /// Tells of each new committed version.

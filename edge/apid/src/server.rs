@@ -170,10 +170,10 @@ fn open_hub(
         state,
         version,
     } = loaded;
-    let committed = Committed::new(state.clone(), version, HistoryLimits::default());
-    let engine = Engine::new(state, version);
+    let engine = Engine::new(state.clone(), version);
+    let registry = engine.registry().clone();
+    let committed = Committed::new(state, registry, version, HistoryLimits::default());
     let settings = api::Settings {
-        registry: schema::Registry::builtin(),
         service_cidrs: settings.service_cidrs.clone(),
         node_ports: settings.node_ports,
         loopback_endpoints: settings.loopback_endpoints,

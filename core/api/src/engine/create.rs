@@ -172,7 +172,7 @@ impl Engine {
         value: &mut Value,
     ) -> Result<registry::Companions, ApiError> {
         let context = scope.context(self);
-        let strategy = scope.strategy;
+        let strategy = &scope.strategy;
         strategy.admit(value, None, &context)?;
         let companions = strategy.allocate(value, None, &context)?;
         strategy.prepare_create(value, &context);
@@ -204,12 +204,12 @@ impl Engine {
         mut value: Value,
         env: &Env<'_>,
     ) -> Result<Vec<Event>, ApiError> {
-        let registry = &env.settings.registry;
+        let registry = self.registry().clone();
         let kind = registry
             .stored(resource)
             .ok_or_else(answer::no_such_resource)?;
         complete(kind, &mut value, env);
-        registry::strategy(resource).default(&mut value);
+        registry::strategy(kind).default(&mut value);
         registry.normalise(kind, &mut value);
         let (namespace, name) = (meta::text(&value, "namespace"), meta::text(&value, "name"));
         let old = self.get(resource, namespace, name);

@@ -143,8 +143,12 @@ impl Engine {
         old: Arc<Object>,
         value: Value,
     ) -> Result<Vec<Event>, ApiError> {
-        let strategy = registry::strategy(old.resource);
-        let released = strategy.release(&value, &scope.context(self));
+        let kind = scope
+            .registry()
+            .stored(old.resource)
+            .map(registry::strategy);
+        let released = kind.map(|rules| rules.release(&value, &scope.context(self)));
+        let released = released.unwrap_or_default();
         let mut events = self.companions(scope, released)?;
         events.push(self.remove(old, value)?);
         Ok(events)

@@ -23,7 +23,7 @@ use crate::query::Query;
 use crate::route::Verb;
 use crate::state::State;
 use model::{ApiError, Cidr, Event, EventKind, Object, Resource, Timestamp, View};
-use registry::{Companions, Context, Indexes, Strategy};
+use registry::{Companions, Context, Indexes, Rules};
 use schema::{Kind, Registry};
 use serde_json::Value;
 use std::sync::Arc;
@@ -31,8 +31,6 @@ use std::sync::Arc;
 /// Settings that requests depend on.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// All kinds
-    pub registry: Registry,
     /// `--service-cidr`: primary first
     pub service_cidrs: Vec<Cidr>,
     /// First and last NodePort
@@ -124,6 +122,7 @@ pub struct Outcome {
 pub struct Engine {
     state: State,
     indexes: Indexes,
+    registry: Registry,
     version: u64,
 }
 
@@ -133,23 +132,25 @@ pub(crate) struct Scope<'a> {
     pub(crate) env: &'a Env<'a>,
     pub(crate) kind: &'a Kind,
     pub(crate) stored: Arc<Kind>,
-    pub(crate) strategy: &'static dyn Strategy,
+    pub(crate) strategy: Rules,
+    registry: Registry,
     pub(crate) api_version: String,
     pub(crate) dry_run: bool,
 }
 
 impl<'a> Scope<'a> {
-    fn new(request: &'a Request, env: &'a Env<'a>) -> Self {
+    fn new(request: &'a Request, env: &'a Env<'a>, registry: Registry) -> Self {
         let kind = &request.kind;
-        let stored = env.settings.registry.stored(kind.resource);
+        let stored = registry.stored(kind.resource);
         Self {
             request,
             env,
             kind,
             stored: stored.unwrap_or(kind).clone(),
-            strategy: registry::strategy(kind.resource),
+            strategy: registry::strategy(kind),
             api_version: kind.api_version(),
             dry_run: false,
+            registry,
         }
     }
 
@@ -159,7 +160,7 @@ impl<'a> Scope<'a> {
     }
 
     pub(crate) fn registry(&self) -> &Registry {
-        &self.env.settings.registry
+        &self.registry
     }
 
     /// The stored object in the kind of the request.
@@ -209,11 +210,23 @@ impl Engine {
     /// Starts from what was stored, as of `version`.
     pub fn new(state: State, version: u64) -> Self {
         let indexes = Indexes::new(state.all().map(AsRef::as_ref));
+        let definitions = state.list(Resource::DEFINITIONS, None);
+        let registry = definitions
+            .iter()
+            .fold(Registry::builtin(), |registry, object| {
+                registry.with_definition(&object.meta.name, Some(&object.value()))
+            });
         Self {
             state,
             indexes,
+            registry,
             version,
         }
+    }
+
+    /// All kinds, those of CustomResourceDefinitions included, as of the newest write.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// The version of the newest write.
@@ -231,7 +244,7 @@ impl Engine {
     /// # Errors
     /// The refusal; nothing has changed then.
     pub fn handle(&mut self, request: &Request, env: &Env<'_>) -> Result<Outcome, ApiError> {
-        let mut scope = Scope::new(request, env);
+        let mut scope = Scope::new(request, env, self.registry.clone());
         match (request.verb, request.subresource.as_str()) {
             (Verb::Create, "") if request.kind.kind == "Binding" => self.bind(&mut scope),
             (Verb::Create, "binding") => self.bind(&mut scope),
@@ -253,6 +266,11 @@ impl Engine {
     fn apply(&mut self, event: &Event) {
         let new = (event.kind != EventKind::Deleted).then_some(&*event.object);
         self.indexes.apply(event.old.as_deref(), new);
+        if event.object.resource == Resource::DEFINITIONS {
+            let definition = new.map(Object::value);
+            let name = &event.object.meta.name;
+            self.registry = self.registry.with_definition(name, definition.as_ref());
+        }
         self.state.apply(event);
     }
 
@@ -319,7 +337,7 @@ impl Engine {
                 continue;
             };
             create::complete(&kind, &mut value, scope.env);
-            registry::strategy(resource).default(&mut value);
+            registry::strategy(&kind).default(&mut value);
             scope.registry().normalise(&kind, &mut value);
             let (namespace, name) = (
                 crate::meta::text(&value, "namespace"),

@@ -34,7 +34,7 @@ impl Engine {
             value["lastTimestamp"] = now.into();
             return Ok(vec![self.put(Resource::EVENTS, value, Some(old))?]);
         }
-        let regarding = env.settings.registry.stored(note.regarding.resource);
+        let regarding = self.registry.stored(note.regarding.resource);
         let kind = regarding.ok_or_else(|| answer::internal("event about an unknown kind"))?;
         let name = format!("{}.{:016x}", meta.name, (env.random)());
         let mut value = json!({
@@ -47,11 +47,11 @@ impl Engine {
             "firstTimestamp": now, "lastTimestamp": now, "eventTime": null,
             "source": {"component": note.component}, "reportingComponent": note.component, "reportingInstance": "",
         });
-        let Some(event_kind) = env.settings.registry.stored(Resource::EVENTS).cloned() else {
+        let Some(event_kind) = self.registry.stored(Resource::EVENTS).cloned() else {
             return Ok(Vec::new());
         };
         super::create::complete(&event_kind, &mut value, env);
-        env.settings.registry.normalise(&event_kind, &mut value);
+        self.registry.normalise(&event_kind, &mut value);
         Ok(vec![self.put(Resource::EVENTS, value, None)?])
     }
 

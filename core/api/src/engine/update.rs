@@ -173,7 +173,7 @@ impl Engine {
         old: &Value,
     ) -> Result<registry::Companions, ApiError> {
         let context = scope.context(self);
-        let strategy = scope.strategy;
+        let strategy = &scope.strategy;
         let sub = subresource(&scope.request.subresource);
         let companions = match sub {
             None => {
@@ -206,7 +206,7 @@ impl Engine {
         sub: Option<Subresource>,
     ) -> Vec<FieldError> {
         let context = scope.context(self);
-        let strategy = scope.strategy;
+        let strategy = &scope.strategy;
         let namespaced = scope.kind.namespaced;
         let mut errors = meta::validate(value, namespaced, &meta::names::path_segment);
         errors.extend(meta::validate_update(value, old));

@@ -1,6 +1,6 @@
 //! For tests: the verbs in a few lines over a map, so that rules meet as they do in the server.
 
-use crate::{Context, Indexes, Subresource, strategy};
+use crate::{Context, Indexes, Subresource, builtin};
 use model::{ApiError, Cidr, FieldError, Object, ObjectKey, Resource, Timestamp, View};
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -82,7 +82,7 @@ impl Bench {
     /// POST
     pub(crate) fn create(&mut self, mut object: Value) -> Result<Value, ApiError> {
         let resource = testkit::resource_of(&object);
-        let rules = strategy(resource);
+        let rules = builtin(resource);
         let (companions, warnings) = self.with_context(|context| {
             rules.default(&mut object);
             rules.admit(&mut object, None, context)?;
@@ -106,7 +106,7 @@ impl Bench {
     /// PUT
     pub(crate) fn update(&mut self, mut object: Value) -> Result<Value, ApiError> {
         let resource = testkit::resource_of(&object);
-        let rules = strategy(resource);
+        let rules = builtin(resource);
         let old = self.stored(resource, &object).unwrap_or_default();
         for key in ["creationTimestamp", "generation"] {
             if let Some(kept) = old["metadata"].get(key) {
@@ -151,7 +151,7 @@ impl Bench {
     /// PUT of `/status`
     pub(crate) fn update_status(&mut self, mut object: Value) -> Result<Value, ApiError> {
         let resource = testkit::resource_of(&object);
-        let rules = strategy(resource);
+        let rules = builtin(resource);
         let Some(old) = self.stored(resource, &object) else {
             return Err(ApiError::new(404, "NotFound", "no such object"));
         };
@@ -185,7 +185,7 @@ impl Bench {
         let Some(old) = self.stored(resource, object) else {
             return;
         };
-        let companions = self.with_context(|context| strategy(resource).release(&old, context));
+        let companions = self.with_context(|context| builtin(resource).release(&old, context));
         for key in companions
             .delete
             .into_iter()
@@ -231,7 +231,7 @@ fn key_of(resource: Resource, object: &Value) -> ObjectKey {
 
 fn name_errors(resource: Resource, object: &Value) -> Vec<FieldError> {
     let name = &object["metadata"]["name"];
-    let texts = strategy(resource).validate_name(name.as_str().unwrap_or_default(), false);
+    let texts = builtin(resource).validate_name(name.as_str().unwrap_or_default(), false);
     let all = texts.iter();
     all.map(|text| FieldError::invalid("metadata.name", name, text))
         .collect()

@@ -6,12 +6,12 @@ use serde_json::Value;
 /// Lists in cells show this many items.
 pub(super) const SHOWN: usize = 3;
 
-pub(super) fn name(object: &Value) -> Value {
+pub(crate) fn name(object: &Value) -> Value {
     text(&object["metadata"]["name"]).into()
 }
 
 /// Age of the object.
-pub(super) fn age(object: &Value, now: Timestamp) -> Value {
+pub(crate) fn age(object: &Value, now: Timestamp) -> Value {
     since(&object["metadata"]["creationTimestamp"], now).into()
 }
 

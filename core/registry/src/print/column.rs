@@ -211,7 +211,7 @@ const OTHERS: &[Column] = &[
 ];
 
 /// The columns of a resource; those without a printer of their own have Name and Created At.
-pub fn columns(resource: Resource) -> &'static [Column] {
+pub(super) fn columns(resource: Resource) -> &'static [Column] {
     match resource {
         Resource::PODS => PODS,
         Resource::SERVICES => SERVICES,

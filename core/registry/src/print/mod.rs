@@ -12,15 +12,34 @@ mod pod;
 mod selector;
 mod workload;
 
-pub use column::{Column, columns};
+pub use column::Column;
 
-use cells::{age, name};
+use column::columns;
+
+pub(crate) use cells::{age, name};
 use model::{Resource, Timestamp};
+use schema::Kind;
 use serde_json::{Value, json};
 
-/// The cells of one object, one for each of [`columns`]; `object` is in its stored version. Ages
+/// `columnDefinitions` of a kind's Table.
+pub fn definitions(kind: &Kind) -> Vec<Value> {
+    if kind.custom().is_some() {
+        return crate::crd::columns(kind);
+    }
+    let columns = columns(kind.resource).iter();
+    columns.map(|column| column.definition()).collect()
+}
+
+/// The cells of one object, one for each of [`definitions`]; `object` is in its stored version. Ages
 /// are counted up to `now`.
-pub fn row(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value> {
+pub fn row(kind: &Kind, object: &Value, now: Timestamp) -> Vec<Value> {
+    if kind.custom().is_some() {
+        return crate::crd::row(kind, object, now);
+    }
+    builtin_row(kind.resource, object, now)
+}
+
+fn builtin_row(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value> {
     match resource {
         Resource::PODS => pod::row(object, now),
         Resource::SERVICES => network::service(object, now),

@@ -1,7 +1,7 @@
 //! Golden cases, recorded texts, and that nothing panics or changes twice.
 
 use crate::net::bench::Bench;
-use crate::{Context, Subresource, strategy};
+use crate::{Context, Subresource, builtin};
 use model::{ApiError, Resource};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -234,7 +234,7 @@ fn requests_and_limits_are_compared_as_quantities() {
 
 #[test]
 fn a_bound_pod_is_given_time_to_end() {
-    let pods = strategy(Resource::PODS);
+    let pods = builtin(Resource::PODS);
     let spec = json!({"terminationGracePeriodSeconds": 30});
     let bound = json!({"terminationGracePeriodSeconds": 30, "nodeName": "a"});
     for (spec, phase, wanted, want) in [
@@ -318,7 +318,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Asks every question about `new` and `old`.
 fn ask_everything(resource: Resource, new: &Value, old: &Value, context: &Context<'_>) {
-    let rules = strategy(resource);
+    let rules = builtin(resource);
     let mut created = new.clone();
     rules.default(&mut created);
     let _ = rules.admit(&mut created, None, context);
@@ -353,9 +353,9 @@ proptest! {
         for resource in KINDS {
             bench.with_context(|context| ask_everything(resource, &new, &old, context));
             let mut once = new.clone();
-            strategy(resource).default(&mut once);
+            builtin(resource).default(&mut once);
             let mut twice = once.clone();
-            strategy(resource).default(&mut twice);
+            builtin(resource).default(&mut twice);
             prop_assert_eq!(once, twice, "{}", resource);
         }
     }

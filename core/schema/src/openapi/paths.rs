@@ -66,7 +66,7 @@ pub(super) fn add(paths: &mut Map<String, Value>, registry: &Registry, kind: &Ar
     };
     let collection = format!("{root}{scope}/{}", kind.plural);
     let item = format!("{collection}/{{name}}");
-    if kind.namespaced {
+    if kind.namespaced && kind.has_verb("list") {
         let mut everywhere = path_item(kind, false, false);
         everywhere["get"] = operation(registry, kind, "list");
         paths.insert(format!("{root}/{}", kind.plural), everywhere);
@@ -141,7 +141,10 @@ fn query(parameters: &[(&str, &str)]) -> Vec<Value> {
 }
 
 fn operation(registry: &Registry, kind: &Arc<Kind>, verb: &str) -> Value {
-    let name = &registry.types.structure(kind.fields).name;
+    let name = match kind.structure() {
+        Some(id) => registry.types.structure(id).name.as_str(),
+        None => kind.kind.as_str(),
+    };
     let own = openapi_name(name);
     let meta = |name: &str| format!("io.k8s.apimachinery.pkg.apis.meta.v1.{name}");
     let (action, answer, body, parameters) = match verb {

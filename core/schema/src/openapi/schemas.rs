@@ -45,9 +45,12 @@ impl<'a> Schemas<'a> {
         if !self.group_versions.contains(&pair) {
             self.group_versions.push(pair);
         }
-        let name = &self.registry.types.structure(kind.fields).name;
+        let Some(structure) = kind.structure() else {
+            return;
+        };
+        let name = &self.registry.types.structure(structure).name;
         let list = format!("{name}List");
-        self.mark(kind.fields, &[kind_extension(kind, &kind.kind)]);
+        self.mark(structure, &[kind_extension(kind, &kind.kind)]);
         if let Some(id) = self.registry.types.by_name.get(&list) {
             self.mark(*id, &[kind_extension(kind, &kind.list_kind)]);
         }
@@ -55,8 +58,10 @@ impl<'a> Schemas<'a> {
             let body = self
                 .registry
                 .by_kind(&sub.kind.api_version(), &sub.kind.kind);
-            if let Some(body) = body.filter(|body| body.fields != kind.fields) {
-                self.mark(body.fields, &[kind_extension(body, &body.kind)]);
+            if let Some(body) = body
+                && let Some(other) = body.structure().filter(|id| *id != structure)
+            {
+                self.mark(other, &[kind_extension(body, &body.kind)]);
             }
         }
     }

@@ -16,7 +16,7 @@ fn every_reference_leads_somewhere() {
     let registry = Registry::builtin();
     let index = registry.openapi_v3_index();
     let paths = index["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 6);
+    assert_eq!(paths.len(), 18);
     let mut documents: Vec<Value> = paths
         .keys()
         .map(|path| registry.openapi_v3(path).expect("document"))
@@ -25,7 +25,7 @@ fn every_reference_leads_somewhere() {
     for document in documents {
         let mut found = Vec::new();
         references(&document, &mut found);
-        assert!(found.len() > 20);
+        assert!(found.len() > 10, "{}", found.len());
         for reference in found {
             let pointer = reference.trim_start_matches('#');
             assert!(document.pointer(pointer).is_some(), "{reference}");

@@ -53,7 +53,7 @@ pub(super) fn serve(
         .filter(|s| !s.is_empty())
         .collect();
     let pretty = api::is_pretty(&call.query, call.agent());
-    let registry = &front.hub.settings.registry;
+    let registry = &call.registry;
     let document = match parts[..] {
         ["version"] => Some(version()),
         ["metrics"] if method == "GET" => return Ok(Answer::text(200, metrics(front))),

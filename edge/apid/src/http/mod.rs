@@ -18,6 +18,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use model::ApiError;
+use schema::Registry;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
@@ -39,6 +40,8 @@ pub(crate) struct Call {
     pub(crate) body: Incoming,
     pub(crate) query: Query,
     pub(crate) user: User,
+    /// The kinds as of the beginning of the request
+    pub(crate) registry: Registry,
 }
 
 impl Call {
@@ -82,6 +85,7 @@ pub(crate) async fn serve(
             body,
             query,
             user,
+            registry: front.hub.registry(),
         },
         Err(error) => return Answer::refusal(&error, pretty).into_response(head),
     };
@@ -132,7 +136,7 @@ async fn dispatch(front: &Arc<Front>, call: Call) -> Result<Answer, Failure> {
     let path = call.parts.uri.path().to_owned();
     let method = call.parts.method.as_str().to_owned();
     let segments: Vec<String> = path.split('/').skip(1).map(reply::percent_decode).collect();
-    match Route::parse(&front.hub.settings.registry, &segments) {
+    match Route::parse(&call.registry, &segments) {
         Route::Other => {
             auth::authorize_path(&call.user, &method, &path)?;
             documents::serve(front, call, &method, &path, &segments)
@@ -155,7 +159,7 @@ async fn dispatch(front: &Arc<Front>, call: Call) -> Result<Answer, Failure> {
                 verb => objects::write(front, call, &resource, verb).await,
             };
             match deprecation {
-                Some(text) => warned(answered, text, pretty),
+                Some(text) => warned(answered, &text, pretty),
                 None => answered,
             }
         }

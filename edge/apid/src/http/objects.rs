@@ -11,8 +11,7 @@ use model::ApiError;
 use schema::{Kind, Registry};
 
 fn renderer<'a>(
-    front: &'a Front,
-    call: &Call,
+    call: &'a Call,
     kind: &'a Kind,
     accept: &'a Accept,
 ) -> Result<Renderer<'a>, ApiError> {
@@ -21,7 +20,7 @@ fn renderer<'a>(
         _ => Include::default(),
     };
     Ok(Renderer {
-        registry: &front.hub.settings.registry,
+        registry: &call.registry,
         kind,
         accept,
         include,
@@ -43,7 +42,7 @@ pub(super) fn get(front: &Front, call: &Call, path: &ResourcePath) -> Result<Ans
         )
     };
     let object = found.map_err(|error| named_as_asked(error, path))?;
-    let renderer = renderer(front, call, &path.kind, &accept)?;
+    let renderer = renderer(call, &path.kind, &accept)?;
     let bytes = match path.subresource.as_str() {
         "scale" => renderer.value(api::scale_of(&object.value())),
         _ => renderer.object(&object),
@@ -66,7 +65,7 @@ pub(super) fn list(front: &Front, call: &Call, path: &ResourcePath) -> Result<An
     let options = ListOptions::parse(&call.query, false)?;
     let selection = Selection::new(path, &options)?;
     let page = front.hub.committed().list(&selection, &options)?;
-    let renderer = renderer(front, call, &path.kind, &accept)?;
+    let renderer = renderer(call, &path.kind, &accept)?;
     Ok(Answer::new(
         200,
         accept.encoding.media_type(),
@@ -91,13 +90,7 @@ pub(super) async fn write(
     let payload = if patch.is_some() {
         Payload::Json(bytes.to_vec())
     } else {
-        read_payload(
-            &front.hub.settings.registry,
-            path,
-            verb,
-            content_type.as_deref(),
-            &bytes,
-        )?
+        read_payload(&call.registry, path, verb, content_type.as_deref(), &bytes)?
     };
     let request = Request {
         verb,
@@ -111,7 +104,7 @@ pub(super) async fn write(
         user: call.user.clone(),
         agent: api::agent_name(call.agent()),
     };
-    let renderer = renderer(front, &call, &path.kind, &accept)?;
+    let renderer = renderer(&call, &path.kind, &accept)?;
     let outcome = front.hub.write(&request).await?;
     let bytes = match outcome.reply {
         Reply::Stored(object) => renderer.object(&object),

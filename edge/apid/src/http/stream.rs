@@ -9,6 +9,7 @@ use api::{
 };
 use bytes::Bytes;
 use model::{ApiError, Object};
+use schema::Registry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,6 +27,7 @@ const DEFAULT_SECONDS: u64 = 1800;
 
 struct Watcher {
     hub: Arc<Hub>,
+    registry: Registry,
     selection: Selection,
     path: ResourcePath,
     accept: Accept,
@@ -56,6 +58,7 @@ pub(super) fn watch(front: &Front, call: &Call, path: &ResourcePath) -> Result<A
     let watcher = Watcher {
         hub: front.hub.clone(),
         selection,
+        registry: call.registry.clone(),
         path: path.clone(),
         accept: accept.clone(),
         include,
@@ -153,7 +156,7 @@ impl Watcher {
 
     fn renderer(&self) -> Renderer<'_> {
         Renderer {
-            registry: &self.hub.settings.registry,
+            registry: &self.registry,
             kind: &self.path.kind,
             accept: &self.accept,
             include: self.include,
