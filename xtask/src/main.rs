@@ -1,6 +1,7 @@
 //! `cargo xtask`: what a developer or CI runs besides `cargo` itself.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod recorded;
 mod schema;
@@ -13,6 +14,8 @@ const USAGE: &str = "\
 cargo xtask test               install what the tests need, then run all of them
 cargo xtask tools              install only what the tests need (kubectl, helm)
 cargo xtask check              rustfmt, clippy, documentation
+cargo xtask bench api [--seconds N] [--only WORD]
+                               measure a release build of the API server beside etcd
 cargo xtask recorded DIR       compare a running build with recorded answers of the real systems
 cargo xtask schema --from DIR  write core/schema's data from the sources of k8s.io/api
                                (and of k8s.io/apimachinery beside it, or in --machinery DIR)";
@@ -24,6 +27,7 @@ fn main() -> Result<()> {
         ["test", rest @ ..] => check::test(rest),
         ["tools"] => tools::install().map(|dir| println!("tools are in {}", dir.display())),
         ["check"] => check::style(),
+        ["bench", "api", rest @ ..] => bench::api(rest),
         ["recorded", dir, rest @ ..] => recorded::run(Path::new(dir), rest),
         ["schema", "--from", dir] => schema::run(Path::new(dir), None),
         ["schema", "--from", dir, "--machinery", other] => {

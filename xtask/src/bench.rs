@@ -1,0 +1,37 @@
+//! Benches: release builds, the peer found on PATH, one run.
+
+use crate::check::run;
+use crate::root;
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Builds what is measured and what measures, and runs one bench.
+pub(crate) fn api(arguments: &[&str]) -> Result<()> {
+    let mut build = Command::new("cargo");
+    build.args(["build", "--release", "-p", "app", "-p", "benches"]);
+    run(build.current_dir(root()))?;
+    let built = target().join("release");
+    let mut bench = Command::new(built.join("benches"));
+    bench
+        .arg("api")
+        .arg("--portolan")
+        .arg(built.join("portolan"));
+    match on_path("etcd") {
+        Some(etcd) => {
+            bench.arg("--etcd").arg(etcd);
+        }
+        None => eprintln!("etcd is not on PATH (Debian: etcd-server): our figures stand alone"),
+    }
+    run(bench.args(arguments))
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let mut found = std::env::split_paths(&path).map(|dir| dir.join(name));
+    found.find(|file| file.is_file())
+}
