@@ -124,6 +124,7 @@ impl Sandbox {
             user: User {
                 name: "portolan".to_owned(),
                 groups: vec!["system:masters".to_owned()],
+                ..User::default()
             },
             agent: "plan".to_owned(),
         };

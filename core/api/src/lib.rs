@@ -32,8 +32,9 @@ mod yaml;
 
 pub use accept::{Accept, BodyForm, Encoding, PatchForm, Transform, body_form, patch_form};
 pub use committed::{Committed, HistoryLimits, Logged, Page};
-pub use engine::{Engine, Env, Outcome, Payload, Reply, Request, Settings, User, scale_of};
+pub use engine::{Engine, Env, Outcome, Payload, Reply, Request, Settings, scale_of};
 pub use managed::agent_name;
+pub use model::User;
 pub use query::{DeleteOptions, FieldValidation, ListOptions, Query, WriteOptions, parse_version};
 pub use render::{Include, Renderer, encode, is_pretty};
 pub use route::{ResourcePath, Route, Verb};

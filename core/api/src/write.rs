@@ -2,10 +2,10 @@
 
 use crate::accept::PatchForm;
 use crate::answer;
-use crate::engine::{Payload, Request, User};
+use crate::engine::{Payload, Request};
 use crate::query::Query;
 use crate::route::Verb;
-use model::{ApiError, ObjectKey, Write};
+use model::{ApiError, ObjectKey, User, Write};
 use schema::Registry;
 use serde_json::{Value, json};
 
@@ -82,6 +82,7 @@ impl Request {
             user: User {
                 name: "system:portolan".to_owned(),
                 groups: vec!["system:masters".to_owned()],
+                ..User::default()
             },
             agent: agent.to_owned(),
         }))

@@ -26,6 +26,7 @@ mod slice;
 mod snapshot;
 mod status;
 mod time;
+mod user;
 mod view;
 
 pub use cidr::{Cidr, CidrError};
@@ -44,6 +45,7 @@ pub use slice::{AddressType, Endpoint, EndpointPort, EndpointSlice, TargetRef};
 pub use snapshot::{ChangedKeys, Snapshot};
 pub use status::{ApiError, Cause, FieldError, FieldErrorKind, go_quote, render_value};
 pub use time::Timestamp;
+pub use user::User;
 pub use view::{EventNote, View, Write};
 
 /// Namespace and name of a namespaced object; the namespace is empty for cluster-scoped ones.

@@ -52,6 +52,14 @@ impl Resource {
     pub const STATEFUL_SETS: Self = Self("statefulsets.apps");
     /// ControllerRevisions
     pub const CONTROLLER_REVISIONS: Self = Self("controllerrevisions.apps");
+    /// Roles
+    pub const ROLES: Self = Self("roles.rbac.authorization.k8s.io");
+    /// ClusterRoles
+    pub const CLUSTER_ROLES: Self = Self("clusterroles.rbac.authorization.k8s.io");
+    /// RoleBindings
+    pub const ROLE_BINDINGS: Self = Self("rolebindings.rbac.authorization.k8s.io");
+    /// ClusterRoleBindings
+    pub const CLUSTER_ROLE_BINDINGS: Self = Self("clusterrolebindings.rbac.authorization.k8s.io");
 
     /// CustomResourceDefinitions
     pub const DEFINITIONS: Self = Self("customresourcedefinitions.apiextensions.k8s.io");
@@ -88,6 +96,12 @@ impl Resource {
             ("apps/v1", "StatefulSet") => (Self::STATEFUL_SETS, true),
             ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => (Self::DEFINITIONS, false),
             ("apps/v1", "ControllerRevision") => (Self::CONTROLLER_REVISIONS, true),
+            ("rbac.authorization.k8s.io/v1", "Role") => (Self::ROLES, true),
+            ("rbac.authorization.k8s.io/v1", "ClusterRole") => (Self::CLUSTER_ROLES, false),
+            ("rbac.authorization.k8s.io/v1", "RoleBinding") => (Self::ROLE_BINDINGS, true),
+            ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => {
+                (Self::CLUSTER_ROLE_BINDINGS, false)
+            }
             _ => return None,
         };
         Some(found)

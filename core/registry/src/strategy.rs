@@ -2,7 +2,7 @@
 
 use crate::Indexes;
 use crate::crd::CustomObjects;
-use model::{ApiError, Cidr, FieldError, ObjectKey, Resource, Timestamp, View};
+use model::{ApiError, Cidr, FieldError, ObjectKey, Resource, Timestamp, User, View};
 use serde_json::Value;
 use std::ops::Deref;
 
@@ -24,8 +24,8 @@ pub struct Context<'a> {
     pub loopback_endpoints: bool,
     /// The request is a dry run: allocate nothing for good
     pub dry_run: bool,
-    /// The user who asks, for admission that depends on it
-    pub user: &'a str,
+    /// Who asks, for admission that depends on it
+    pub user: &'a User,
     /// `apiVersion` of the request's path, e.g. `events.k8s.io/v1`; Events are validated by it
     pub api_version: &'a str,
 }

@@ -17,13 +17,18 @@ pub(crate) fn user_of(certificate: &[u8]) -> Option<User> {
     let groups = subject.iter_organization().filter_map(|o| o.as_str().ok());
     let mut groups: Vec<String> = groups.map(str::to_owned).collect();
     groups.push("system:authenticated".to_owned());
-    Some(User { name, groups })
+    Some(User {
+        name,
+        groups,
+        ..User::default()
+    })
 }
 
 fn anonymous() -> User {
     User {
         name: "system:anonymous".to_owned(),
         groups: vec!["system:unauthenticated".to_owned()],
+        ..User::default()
     }
 }
 
@@ -80,7 +85,11 @@ fn impersonate(user: User, headers: &HeaderMap) -> Result<User, ApiError> {
     }
     let mut groups = groups;
     groups.push("system:authenticated".to_owned());
-    Ok(User { name, groups })
+    Ok(User {
+        name,
+        groups,
+        ..User::default()
+    })
 }
 
 /// Whether anyone may read this path.
@@ -166,6 +175,7 @@ mod tests {
         User {
             name: "admin".to_owned(),
             groups: vec![MASTERS.to_owned()],
+            ..User::default()
         }
     }
 

@@ -22,7 +22,7 @@ use crate::managed::Stamp;
 use crate::query::Query;
 use crate::route::Verb;
 use crate::state::State;
-use model::{ApiError, Cidr, Event, EventKind, Object, Resource, Timestamp, View};
+use model::{ApiError, Cidr, Event, EventKind, Object, Resource, Timestamp, User, View};
 use registry::{Companions, Context, Indexes, Rules};
 use schema::{Kind, Registry};
 use serde_json::Value;
@@ -47,15 +47,6 @@ pub struct Env<'a> {
     pub random: &'a dyn Fn() -> u64,
     /// Settings of the server
     pub settings: &'a Settings,
-}
-
-/// Who asks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct User {
-    /// Name
-    pub name: String,
-    /// Groups
-    pub groups: Vec<String>,
 }
 
 /// The body of a write.
@@ -181,7 +172,7 @@ impl<'a> Scope<'a> {
             node_ports: settings.node_ports,
             loopback_endpoints: settings.loopback_endpoints,
             dry_run: self.dry_run,
-            user: &self.request.user.name,
+            user: &self.request.user,
             api_version: &self.api_version,
         }
     }

@@ -1,7 +1,7 @@
 //! For tests: the verbs in a few lines over a map, so that rules meet as they do in the server.
 
 use crate::{Context, Indexes, Subresource, builtin};
-use model::{ApiError, Cidr, FieldError, Object, ObjectKey, Resource, Timestamp, View};
+use model::{ApiError, Cidr, FieldError, Object, ObjectKey, Resource, Timestamp, User, View};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -65,6 +65,11 @@ impl Bench {
             self.seed.set(next.wrapping_add(1_442_695_040_888_963_407));
             self.seed.get() >> 33
         };
+        let user = User {
+            name: "tester".to_owned(),
+            groups: vec!["system:masters".to_owned()],
+            ..User::default()
+        };
         ask(&Context {
             now: Timestamp::default(),
             view: self,
@@ -74,7 +79,7 @@ impl Bench {
             indexes: &self.indexes,
             loopback_endpoints: self.loopback,
             dry_run: self.dry_run,
-            user: "tester",
+            user: &user,
             api_version: "",
         })
     }
