@@ -41,6 +41,7 @@ impl Sandbox {
             node: Some(NODE.to_owned()),
             load_balancer_pool: Some("127.97.0.0/24".parse()?),
             ca_pem: String::new(),
+            token_signer: None,
         };
         let mut sandbox = Self {
             engine: Engine::new(State::default(), 0),

@@ -311,6 +311,7 @@ fn spawn_controllers(config: &Config, api: &apid::Server, client: Client) -> any
         node: config.runner.then(|| config.node_name.clone()),
         load_balancer_pool: config.runner.then_some(config.load_balancer_cidr),
         ca_pem: ca_pem.with_context(|| format!("cannot read {}", ca.display()))?,
+        token_signer: None,
     };
     let client = client.named("kube-controller-manager");
     tokio::spawn(async move {

@@ -22,6 +22,7 @@ mod impersonation;
 mod policy;
 mod rule;
 mod subject;
+pub mod token;
 
 pub use attributes::{Asked, Attributes, forbidden};
 pub use bootstrap::bootstrap;

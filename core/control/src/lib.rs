@@ -27,10 +27,13 @@ mod memory;
 mod namespaces;
 mod owners;
 mod pods;
+mod roles;
 mod schedule;
+mod tokens;
 mod workloads;
 
 pub use memory::Memory;
+pub use tokens::{LegacyToken, TokenSigner};
 
 use model::{ApiError, Cidr, Event, ObjectKey, Resource, Timestamp, View, Write};
 use std::time::Duration;
@@ -47,6 +50,8 @@ pub struct Settings {
     pub load_balancer_pool: Option<Cidr>,
     /// Certificate authority in PEM for the `kube-root-ca.crt` ConfigMap of every namespace.
     pub ca_pem: String,
+    /// Signs the tokens that Secrets of ServiceAccounts hold; `None` leaves them without.
+    pub token_signer: Option<TokenSigner>,
 }
 
 /// What a reconciliation may look at.
@@ -124,6 +129,8 @@ pub fn controllers(settings: &Settings) -> Vec<Controller> {
         namespaces::ROOT_CA_PUBLISHER,
         addresses::SERVICE_CIDRS,
         addresses::IP_ADDRESSES,
+        roles::AGGREGATION,
+        tokens::CONTROLLER,
     ];
     if settings.node.is_some() {
         all.push(schedule::CONTROLLER);

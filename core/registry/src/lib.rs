@@ -8,6 +8,7 @@
 //! [`Context`]. A strategy never fails as a whole; it returns field errors.
 #![forbid(unsafe_code)]
 
+mod access;
 mod crd;
 mod field;
 mod net;
@@ -53,6 +54,10 @@ pub fn builtin(resource: Resource) -> &'static dyn Strategy {
         Resource::SECRETS => &work::Secrets,
         Resource::SERVICE_ACCOUNTS => &work::ServiceAccounts,
         Resource::STATEFUL_SETS => &work::StatefulSets,
+        Resource::ROLES => &access::Roles,
+        Resource::CLUSTER_ROLES => &access::ClusterRoles,
+        Resource::ROLE_BINDINGS => &access::RoleBindings,
+        Resource::CLUSTER_ROLE_BINDINGS => &access::ClusterRoleBindings,
         _ => &strategy::Plain,
     }
 }

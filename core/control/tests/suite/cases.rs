@@ -14,6 +14,7 @@ fn settings() -> Settings {
         node: None,
         load_balancer_pool: "127.97.0.0/29".parse().ok(),
         ca_pem: "PEM".to_owned(),
+        token_signer: None,
     }
 }
 

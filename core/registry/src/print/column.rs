@@ -205,6 +205,15 @@ const SERVICE_ACCOUNTS: &[Column] = &[NAME, AGE];
 
 const LEASES: &[Column] = &[NAME, column("Holder", "Who has it"), AGE];
 
+const BINDINGS: &[Column] = &[
+    NAME,
+    column("Role", "What is granted"),
+    AGE,
+    column("Users", "To which users").wide(),
+    column("Groups", "To which groups").wide(),
+    column("ServiceAccounts", "To which ServiceAccounts").wide(),
+];
+
 const OTHERS: &[Column] = &[
     NAME,
     column("Created At", "When it was created").typed("date"),
@@ -232,6 +241,7 @@ pub(super) fn columns(resource: Resource) -> &'static [Column] {
         Resource::CONFIG_MAPS => CONFIG_MAPS,
         Resource::SERVICE_ACCOUNTS => SERVICE_ACCOUNTS,
         Resource::LEASES => LEASES,
+        Resource::ROLE_BINDINGS | Resource::CLUSTER_ROLE_BINDINGS => BINDINGS,
         _ => OTHERS,
     }
 }

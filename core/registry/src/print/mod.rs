@@ -3,6 +3,7 @@
 //! Columns, order and texts are those of kube-apiserver (`pkg/printers/internalversion`), with all
 //! columns of `-o wide`; which of them are shown is the client's choice.
 
+mod access;
 mod cells;
 mod column;
 mod event;
@@ -73,6 +74,7 @@ fn builtin_row(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value>
             vec![name(object), keys.into(), age(object, now)]
         }
         Resource::SERVICE_ACCOUNTS => vec![name(object), age(object, now)],
+        Resource::ROLE_BINDINGS | Resource::CLUSTER_ROLE_BINDINGS => access::binding(object, now),
         Resource::LEASES => {
             let holder = cells::text(&object["spec"]["holderIdentity"]);
             vec![name(object), holder.into(), age(object, now)]
