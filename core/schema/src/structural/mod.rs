@@ -6,6 +6,7 @@
 //! from the store through [`Structural::receive`] again, since the schema may have changed.
 
 mod check;
+mod correlate;
 mod default;
 mod embedded;
 mod format;
@@ -14,17 +15,22 @@ mod node;
 mod parse;
 mod path;
 mod pattern;
+mod print;
 mod prune;
 mod publish;
+mod rules;
 mod validate;
 
-pub use check::{CheckOptions, check};
-pub use format::Format;
+pub use check::{CheckOptions, Tolerance, check};
+pub use embedded::object_meta;
+pub use format::{Format, Text};
 pub use node::{Additional, Bounds, Forbidden, ListKind, Node, Rule, Shape};
 pub use pattern::Pattern;
 
 use model::FieldError;
+use rules::Rules;
 use serde_json::Value;
+use std::sync::OnceLock;
 
 /// What of an object a write may change, and so what is validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,10 @@ pub type MetaRules = fn(metadata: &Value, path: &str, errors: &mut Vec<FieldErro
 #[derive(Debug)]
 pub struct Structural {
     root: Node,
+    has_embedded: bool,
+    has_rules: bool,
+    /// Compiled when the first object is validated
+    rules: OnceLock<Rules>,
 }
 
 impl Structural {
@@ -54,7 +64,12 @@ impl Structural {
     pub fn parse(schema: &Value) -> Result<Self, String> {
         let mut root = parse::node(schema)?;
         prune::defaults(&mut root);
-        Ok(Self { root })
+        Ok(Self {
+            has_embedded: root.has_embedded(),
+            has_rules: root.has_rules(),
+            rules: OnceLock::new(),
+            root,
+        })
     }
 
     /// The top of the schema, to walk along.
@@ -83,7 +98,9 @@ impl Structural {
         default::fill(&self.root, object);
         let mut unknown = self.prune(object);
         default::drop_nulls(&self.root, object);
-        unknown.extend(embedded::coerce(&self.root, object)?);
+        if self.has_embedded {
+            unknown.extend(embedded::coerce(&self.root, object)?);
+        }
         Ok(unknown)
     }
 
@@ -100,7 +117,8 @@ impl Structural {
 
     /// Validates an object, and against `old` where it is an update: values, embedded resources,
     /// list types, rules in CEL. `errors` holds what was found before (metadata, scale), since some
-    /// of it stops the rules from being asked.
+    /// of it stops the rules from being asked. Answers the texts of warnings: rules that fail on
+    /// something that the update did not change.
     pub fn validate(
         &self,
         new: &Value,
@@ -108,8 +126,12 @@ impl Structural {
         part: Part,
         meta: MetaRules,
         errors: &mut Vec<FieldError>,
-    ) {
-        validate::object(self, new, old, part, meta, errors);
+    ) -> Vec<String> {
+        validate::object(self, new, old, part, meta, errors)
+    }
+
+    fn rules(&self) -> &Rules {
+        self.rules.get_or_init(|| Rules::of(&self.root, true))
     }
 
     /// The schema as OpenAPI v3 publishes it.

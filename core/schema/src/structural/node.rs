@@ -45,7 +45,7 @@ impl Shape {
 }
 
 /// What `additionalProperties` says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Additional {
     /// Nothing
     #[default]
@@ -85,7 +85,7 @@ pub struct Rule {
 }
 
 /// Limits of values that are no number.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bounds {
     /// `maximum`
     pub maximum: Option<f64>,
@@ -114,7 +114,7 @@ pub struct Bounds {
 }
 
 /// What no structural schema may say; kept so that a definition's check can name it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Forbidden {
     /// `id`
     pub id: String,
@@ -128,6 +128,8 @@ pub struct Forbidden {
     pub pattern_properties: BTreeMap<String, Node>,
     /// The names in `dependencies`
     pub dependencies: Vec<String>,
+    /// Whether there is `dependencies`, even an empty one
+    pub has_dependencies: bool,
     /// `additionalItems`
     pub additional_items: Additional,
     /// `items`, where it is a list
@@ -135,7 +137,7 @@ pub struct Forbidden {
 }
 
 /// One place of a schema.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     /// `type`
     pub shape: Shape,
@@ -224,6 +226,24 @@ impl Node {
             self.additional,
             Additional::Schema(_) | Additional::Allowed(true)
         )
+    }
+
+    /// Whether there is an embedded resource here or below.
+    pub fn has_embedded(&self) -> bool {
+        self.embedded || self.children().any(Node::has_embedded)
+    }
+
+    /// Whether there is a rule in CEL here or below.
+    pub fn has_rules(&self) -> bool {
+        !self.rules.is_empty() || self.children().any(Node::has_rules)
+    }
+
+    /// The places below: fields, items, values of a map.
+    pub fn children(&self) -> impl Iterator<Item = &Node> {
+        let fields = self.properties.values();
+        fields
+            .chain(self.items.as_deref())
+            .chain(self.additional_schema())
     }
 
     /// How a list here merges.

@@ -211,6 +211,7 @@ impl Fields<'_> {
                 .flatten()
                 .map(|(k, _)| k.clone())
                 .collect(),
+            has_dependencies: dependencies.is_some(),
             additional_items: self.additional("additionalItems", depth)?,
             item_list,
         })))

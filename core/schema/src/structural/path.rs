@@ -12,6 +12,8 @@ pub(super) enum Path<'a> {
     Text(&'a str),
     /// A field of what `Path` names
     Field(&'a Path<'a>, &'a str),
+    /// A field that is printed with a dot even at the top
+    Dotted(&'a Path<'a>, &'a str),
     /// A map's value, printed `[key]`
     Key(&'a Path<'a>, &'a str),
     /// A list's item
@@ -21,6 +23,10 @@ pub(super) enum Path<'a> {
 impl<'a> Path<'a> {
     pub(super) fn field(&'a self, name: &'a str) -> Self {
         Path::Field(self, name)
+    }
+
+    pub(super) fn dotted(&'a self, name: &'a str) -> Self {
+        Path::Dotted(self, name)
     }
 
     pub(super) fn key(&'a self, name: &'a str) -> Self {
@@ -43,7 +49,7 @@ impl fmt::Display for Path<'_> {
             Path::Root => Ok(()),
             Path::Text(text) => f.write_str(text),
             Path::Field(parent, name) if parent.is_root() => f.write_str(name),
-            Path::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Path::Field(parent, name) | Path::Dotted(parent, name) => write!(f, "{parent}.{name}"),
             Path::Key(parent, name) => write!(f, "{parent}[{name}]"),
             Path::Index(parent, at) => write!(f, "{parent}[{at}]"),
         }

@@ -10,6 +10,12 @@ pub struct Pattern {
     compiled: OnceLock<Option<Regex>>,
 }
 
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
 impl Pattern {
     /// Takes the text; it is compiled when first asked.
     pub(super) fn new(text: String) -> Self {
@@ -28,5 +34,16 @@ impl Pattern {
     pub(super) fn found_in(&self, text: &str) -> bool {
         let compiled = self.compiled.get_or_init(|| Regex::new(&self.text).ok());
         compiled.as_ref().is_some_and(|regex| regex.is_match(text))
+    }
+
+    /// Whether it can be compiled.
+    ///
+    /// # Errors
+    /// What Go says about it: `error parsing regexp: missing closing ): …`.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match Regex::new(&self.text) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!("error parsing regexp: `{}`", self.text)),
+        }
     }
 }
