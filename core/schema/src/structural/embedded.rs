@@ -126,7 +126,8 @@ pub(super) fn validate_as(
     errors: &mut Vec<FieldError>,
 ) {
     let path = Path::Text(path);
-    if !schema.embedded && path.is_root()
+    if !schema.embedded
+        && path.is_root()
         && let Value::Object(fields) = value
     {
         resource(fields, &path, meta, errors);

@@ -134,12 +134,14 @@ impl Structural {
         self.rules.get_or_init(|| Rules::of(&self.root, true))
     }
 
-    /// The schema as OpenAPI v3 publishes it.
+    /// The schema as OpenAPI v3 publishes it, but for what the resource itself has: `apiVersion`,
+    /// `kind`, `metadata` and `x-kubernetes-group-version-kind` are for the caller to add.
     pub fn open_api_v3(&self) -> Value {
         publish::v3(&self.root)
     }
 
-    /// The schema as OpenAPI v2 publishes it: without what v2 cannot say.
+    /// The schema as OpenAPI v2 publishes it: without what v2 cannot say. Where the root keeps unknown
+    /// fields, it is just `type: object`, and only the group, version and kind may be added.
     pub fn open_api_v2(&self) -> Value {
         publish::v2(&self.root)
     }

@@ -66,7 +66,11 @@ fn list_type(
     {
         // The value that the original prints is the list's type in both cases.
         let of_list = items.list_type.as_deref().map(go_quote);
-        let name = if items.shape == Shape::Array { LIST_TYPE } else { MAP_TYPE };
+        let name = if items.shape == Shape::Array {
+            LIST_TYPE
+        } else {
+            MAP_TYPE
+        };
         let at = path.field("items");
         let mut error = invalid(
             &at.field(name),
@@ -90,7 +94,10 @@ pub(super) fn is_non_atomic_set(node: &Node) -> bool {
     };
     node.list_type.as_deref() == Some("set")
         && match items.shape {
-            Shape::Array => items.list_type.as_deref().is_some_and(|kind| kind != "atomic"),
+            Shape::Array => items
+                .list_type
+                .as_deref()
+                .is_some_and(|kind| kind != "atomic"),
             Shape::Object => !items.atomic_map(),
             _ => false,
         }
@@ -115,7 +122,10 @@ fn list_map(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         let detail = "must not be empty if x-kubernetes-list-type is map";
         errors.push(required(&at_keys, detail));
     }
-    let listed = node.forbidden.as_ref().is_some_and(|f| !f.item_list.is_empty());
+    let listed = node
+        .forbidden
+        .as_ref()
+        .is_some_and(|f| !f.item_list.is_empty());
     let Some(items) = node.items.as_deref() else {
         errors.push(match listed {
             true => {
@@ -141,7 +151,8 @@ fn list_map(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
             Some(field) if matches!(field.shape, Shape::Array | Shape::Object) => {
                 let properties = at_items.field("properties");
                 let at = properties.key(key);
-                let detail = "must be a scalar type if parent array's x-kubernetes-list-type is map";
+                let detail =
+                    "must be a scalar type if parent array's x-kubernetes-list-type is map";
                 errors.push(invalid(&at.field("type"), &"object".into(), detail));
             }
             Some(_) => {}
@@ -152,7 +163,11 @@ fn list_map(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
             )),
         }
         if !seen.insert(key) {
-            errors.push(keys_error(node, &at_keys, "must not contain duplicate entries"));
+            errors.push(keys_error(
+                node,
+                &at_keys,
+                "must not contain duplicate entries",
+            ));
         }
     }
 }
@@ -197,8 +212,7 @@ fn key_fields(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
             errors.push(required(&at.field("default"), detail));
         }
         if field.nullable {
-            let detail =
-                "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";
+            let detail = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";
             errors.push(forbidden(&at.field("nullable"), detail));
         }
     }

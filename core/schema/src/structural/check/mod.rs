@@ -97,7 +97,10 @@ pub fn check(schema: &Value, options: CheckOptions<'_>) -> Vec<FieldError> {
     }
     if node.nullable {
         let path = path.field("nullable").to_string();
-        errors.push(FieldError::forbidden(path, "nullable cannot be true at the root"));
+        errors.push(FieldError::forbidden(
+            path,
+            "nullable cannot be true at the root",
+        ));
     }
     let mut unsupported = None;
     let mut with_rules = false;

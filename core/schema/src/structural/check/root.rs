@@ -47,7 +47,10 @@ const FIELDS: [(&str, &str); 44] = [
     ("definitions", "Definitions"),
     ("externalDocs", "ExternalDocs"),
     ("example", "Example"),
-    ("x-kubernetes-preserve-unknown-fields", "XPreserveUnknownFields"),
+    (
+        "x-kubernetes-preserve-unknown-fields",
+        "XPreserveUnknownFields",
+    ),
     ("x-kubernetes-embedded-resource", "XEmbeddedResource"),
     ("x-kubernetes-int-or-string", "XIntOrString"),
     ("x-kubernetes-list-map-keys", "XListMapKeys"),
@@ -59,10 +62,28 @@ const FIELDS: [(&str, &str); 44] = [
 /// With the status subresource the schema of `status` is taken out of `properties`, so that nothing
 /// else at the root may restrict it.
 const WITH_STATUS: [&str; 22] = [
-    "Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum",
-    "ExclusiveMinimum", "MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems",
-    "MultipleOf", "Required", "Items", "Properties", "ExternalDocs", "Example",
-    "XPreserveUnknownFields", "XValidations",
+    "Description",
+    "Type",
+    "Format",
+    "Title",
+    "Maximum",
+    "ExclusiveMaximum",
+    "Minimum",
+    "ExclusiveMinimum",
+    "MaxLength",
+    "MinLength",
+    "Pattern",
+    "MaxItems",
+    "MinItems",
+    "UniqueItems",
+    "MultipleOf",
+    "Required",
+    "Items",
+    "Properties",
+    "ExternalDocs",
+    "Example",
+    "XPreserveUnknownFields",
+    "XValidations",
 ];
 
 /// Checks the root of a version that has the status subresource.
@@ -127,10 +148,16 @@ fn print_field(own: &str, value: Option<&Value>) -> String {
         ("Not", Some(value)) => print_schema(value),
         ("AllOf" | "OneOf" | "AnyOf", Some(Value::Array(list))) => print_schemas(list),
         ("Items", Some(Value::Array(list))) => {
-            format!("{{\"Schema\":null,\"JSONSchemas\":{}}}", print_schemas(list))
+            format!(
+                "{{\"Schema\":null,\"JSONSchemas\":{}}}",
+                print_schemas(list)
+            )
         }
         ("Items", Some(value)) => {
-            format!("{{\"Schema\":{},\"JSONSchemas\":null}}", print_schema(value))
+            format!(
+                "{{\"Schema\":{},\"JSONSchemas\":null}}",
+                print_schema(value)
+            )
         }
         ("AdditionalProperties" | "AdditionalItems", Some(Value::Bool(allows))) => {
             format!("{{\"Allows\":{allows},\"Schema\":null}}")
@@ -182,10 +209,22 @@ pub(super) fn unsupported(node: &Node) -> Option<String> {
         let words = [
             (!forbidden.id.is_empty(), "id"),
             (!forbidden.schema.is_empty(), "schema"),
-            (forbidden.reference.as_deref().is_some_and(|r| !r.is_empty()), "$ref"),
-            (!forbidden.pattern_properties.is_empty(), "patternProperties"),
+            (
+                forbidden
+                    .reference
+                    .as_deref()
+                    .is_some_and(|r| !r.is_empty()),
+                "$ref",
+            ),
+            (
+                !forbidden.pattern_properties.is_empty(),
+                "patternProperties",
+            ),
             (!forbidden.dependencies.is_empty(), "dependencies"),
-            (!matches!(forbidden.additional_items, super::Additional::Absent), "additionalItems"),
+            (
+                !matches!(forbidden.additional_items, super::Additional::Absent),
+                "additionalItems",
+            ),
             (!forbidden.definitions.is_empty(), "definitions"),
         ];
         if let Some((_, word)) = words.iter().find(|(is_said, _)| *is_said) {
@@ -193,15 +232,24 @@ pub(super) fn unsupported(node: &Node) -> Option<String> {
         }
     }
     let branches = node.not.as_deref().into_iter();
-    let branches = branches.chain(&node.all_of).chain(&node.any_of).chain(&node.one_of);
+    let branches = branches
+        .chain(&node.all_of)
+        .chain(&node.any_of)
+        .chain(&node.one_of);
     if let Some(text) = branches.into_iter().find_map(unsupported) {
         return Some(text);
     }
     if node.preserve_unknown == Some(false) {
         let field = "x-kubernetes-preserve-unknown-fields";
-        return Some(format!("internal error: '{field}' must be true or undefined"));
+        return Some(format!(
+            "internal error: '{field}' must be true or undefined"
+        ));
     }
-    if node.forbidden.as_ref().is_some_and(|f| !f.item_list.is_empty()) {
+    if node
+        .forbidden
+        .as_ref()
+        .is_some_and(|f| !f.item_list.is_empty())
+    {
         return Some("OpenAPIV3Schema 'items' must be a schema, but is an array".to_owned());
     }
     node.children().find_map(unsupported)

@@ -80,7 +80,9 @@ impl Walk<'_> {
         self.items(node, typed, path, place, &mut errors);
         if node.preserve_unknown == Some(false) {
             let at = path.field("x-kubernetes-preserve-unknown-fields");
-            errors.0.push(invalid(&at, &false.into(), "must be true or undefined"));
+            errors
+                .0
+                .push(invalid(&at, &false.into(), "must be true or undefined"));
         }
         extensions::check(node, path, self.options, &mut errors.0);
         let mut rules = CheckRules {
@@ -198,13 +200,7 @@ impl Walk<'_> {
         }
     }
 
-    fn branches(
-        &mut self,
-        node: &Node,
-        path: &Path<'_>,
-        place: &Place<'_>,
-        errors: &mut Errors,
-    ) {
+    fn branches(&mut self, node: &Node, path: &Path<'_>, place: &Place<'_>, errors: &mut Errors) {
         let below = self.below(node, place);
         if let Some(not) = node.not.as_deref() {
             self.down(not, None, &path.field("not"), &below, errors);
@@ -289,7 +285,10 @@ fn refused(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         (refused.reference.is_some(), "$ref"),
     ];
     for (_, name) in words.iter().filter(|(is_said, _)| *is_said) {
-        errors.push(forbidden(&path.field(name), format!("{name} is not supported")));
+        errors.push(forbidden(
+            &path.field(name),
+            format!("{name} is not supported"),
+        ));
     }
     if !refused.item_list.is_empty() {
         let detail = "items must be a schema object and not an array";

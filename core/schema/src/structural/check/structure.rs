@@ -50,7 +50,13 @@ fn place(node: &Node, level: Level, path: &Path<'_>, errors: &mut Vec<FieldError
         }
     }
     extensions(node, path, errors);
-    validations(node, either_in_any_of(node), either_in_all_of(node), path, errors);
+    validations(
+        node,
+        either_in_any_of(node),
+        either_in_all_of(node),
+        path,
+        errors,
+    );
     shape(node, level, path, errors);
     resource(node, level, path, errors);
 }
@@ -153,7 +159,9 @@ fn either_in_any_of(node: &Node) -> bool {
 }
 
 fn either_in_all_of(node: &Node) -> bool {
-    node.all_of.first().is_some_and(|first| is_either(&first.any_of))
+    node.all_of
+        .first()
+        .is_some_and(|first| is_either(&first.any_of))
 }
 
 fn validations(
@@ -169,7 +177,12 @@ fn validations(
     }
     let at = path.field("allOf");
     for (index, branch) in node.all_of.iter().enumerate() {
-        nested(branch, skip_in_first && index == 0, &at.index(index), errors);
+        nested(
+            branch,
+            skip_in_first && index == 0,
+            &at.index(index),
+            errors,
+        );
     }
     let at = path.field("oneOf");
     for (index, branch) in node.one_of.iter().enumerate() {
@@ -182,7 +195,11 @@ fn validations(
         && let Err(text) = pattern.check()
     {
         let detail = format!("must be a valid regular expression, but isn't: {text}");
-        errors.push(invalid(&path.field("pattern"), &pattern.text().into(), detail));
+        errors.push(invalid(
+            &path.field("pattern"),
+            &pattern.text().into(),
+            detail,
+        ));
     }
 }
 
@@ -221,11 +238,23 @@ fn structure_words(node: &Node) -> [(bool, &'static str, &'static str); 13] {
         (!node.title.is_empty(), "title", empty),
         (!node.description.is_empty(), "description", empty),
         (node.nullable, "nullable", no),
-        (node.preserves_unknown(), "x-kubernetes-preserve-unknown-fields", no),
+        (
+            node.preserves_unknown(),
+            "x-kubernetes-preserve-unknown-fields",
+            no,
+        ),
         (node.embedded, "x-kubernetes-embedded-resource", no),
         (node.int_or_string, "x-kubernetes-int-or-string", no),
-        (!node.list_map_keys.is_empty(), "x-kubernetes-list-map-keys", empty),
-        (node.list_type.is_some(), "x-kubernetes-list-type", undefined),
+        (
+            !node.list_map_keys.is_empty(),
+            "x-kubernetes-list-map-keys",
+            empty,
+        ),
+        (
+            node.list_type.is_some(),
+            "x-kubernetes-list-type",
+            undefined,
+        ),
         (node.map_type.is_some(), "x-kubernetes-map-type", undefined),
         (!node.rules.is_empty(), "x-kubernetes-validations", empty),
     ]

@@ -229,7 +229,9 @@ impl Place<'_> {
         let program = match &compiled.program {
             None => return,
             Some(Err(text)) => {
-                asked.errors.push(self.failed(format!("rule compile error: {text}")));
+                asked
+                    .errors
+                    .push(self.failed(format!("rule compile error: {text}")));
                 return;
             }
             Some(Ok(program)) => program,
@@ -256,7 +258,9 @@ impl Place<'_> {
                  for rule: {rule}"
             )));
         }
-        asked.errors.push(self.failed(if text.starts_with("no such overload") {
+        asked
+            .errors
+            .push(self.failed(if text.starts_with("no such overload") {
             format!(
                 "'{text}': call arguments did not match a supported operator, function or macro \
                  signature for rule: {rule}"
@@ -328,9 +332,11 @@ fn message(
     let outcome = program.eval(values, PER_CALL_LIMIT);
     let cost = i64::try_from(outcome.cost).unwrap_or(i64::MAX);
     if cost > asked.budget {
-        return Err("messageExpression evaluation failed due to running out of cost budget, no \
+        return Err(
+            "messageExpression evaluation failed due to running out of cost budget, no \
                     further validation rules will be run"
-            .to_owned());
+                .to_owned(),
+        );
     }
     let text = match outcome.result {
         Err(EvalError::Limit) => {

@@ -116,7 +116,11 @@ impl CheckRules<'_> {
                 errors.push(FieldError::required(at, "rule is not specified"));
             } else if !rule.message.is_empty() && message.is_empty() {
                 let value = go_quote(&rule.message);
-                errors.push(invalid(&at_message, value, "must be non-empty if specified"));
+                errors.push(invalid(
+                    &at_message,
+                    value,
+                    "must be non-empty if specified",
+                ));
             } else if has_newline(message) {
                 let value = go_quote(&rule.message);
                 errors.push(invalid(&at_message, value, "must not contain line breaks"));

@@ -32,9 +32,15 @@ impl<'a> Typed<'a> {
         let child = |node: &'a Node| Typed::of(node, node.embedded);
         let mut typed = Typed {
             decl: None,
-            properties: node.properties.iter().map(|(n, c)| (n.as_str(), child(c))).collect(),
+            properties: node
+                .properties
+                .iter()
+                .map(|(n, c)| (n.as_str(), child(c)))
+                .collect(),
             items: node.items.as_deref().map(|items| Box::new(child(items))),
-            values: node.additional_schema().map(|values| Box::new(child(values))),
+            values: node
+                .additional_schema()
+                .map(|values| Box::new(child(values))),
         };
         let decl = typed.declare(node, resource);
         typed.decl = decl.map(|decl| Arc::new(decl.nullable(node.nullable)));
@@ -43,7 +49,9 @@ impl<'a> Typed<'a> {
 
     /// The field of a name.
     pub(super) fn property(&self, name: &str) -> Option<&Self> {
-        let at = self.properties.binary_search_by(|(own, _)| (*own).cmp(name));
+        let at = self
+            .properties
+            .binary_search_by(|(own, _)| (*own).cmp(name));
         at.ok().map(|at| &self.properties[at].1)
     }
 
@@ -143,7 +151,9 @@ impl Envs {
         let own = decl.to_type("selfType");
         let base = Env::new().variable("self", own.clone());
         Self {
-            optional: base.clone().variable("oldSelf", Type::optional(own.clone())),
+            optional: base
+                .clone()
+                .variable("oldSelf", Type::optional(own.clone())),
             plain: base.variable("oldSelf", own),
         }
     }
@@ -181,13 +191,25 @@ impl Compiled {
             return compiled;
         }
         let env = envs.of_rule(rule);
-        let program = compile(env, &rule.rule, &Type::Bool, "", "cel expression must evaluate to a bool");
+        let program = compile(
+            env,
+            &rule.rule,
+            &Type::Bool,
+            "",
+            "cel expression must evaluate to a bool",
+        );
         if let Ok(program) = &program {
             compiled.uses_old = program.reads("oldSelf");
             if !rule.message_expression.is_empty() {
                 let wrong = "messageExpression must evaluate to a string";
                 let text = &rule.message_expression;
-                compiled.message = Some(compile(env, text, &Type::String, "messageExpression ", wrong));
+                compiled.message = Some(compile(
+                    env,
+                    text,
+                    &Type::String,
+                    "messageExpression ",
+                    wrong,
+                ));
             }
             if let Some(path) = field_path::resolve(node, &rule.field_path) {
                 compiled.field = path;
@@ -198,7 +220,13 @@ impl Compiled {
     }
 }
 
-fn compile(env: &Env, text: &str, wanted: &Type, what: &str, wrong: &str) -> Result<Program, String> {
+fn compile(
+    env: &Env,
+    text: &str,
+    wanted: &Type,
+    what: &str,
+    wrong: &str,
+) -> Result<Program, String> {
     match env.compile(text) {
         Err(error) => Err(format!("{what}compilation failed: {error}")),
         Ok(program) if program.result_type() == wanted => Ok(program),
@@ -244,9 +272,8 @@ impl Rules {
                 properties.insert(name.clone(), rules);
             }
         }
-        let below = |node: Option<&Node>, typed: Option<&Typed<'_>>| {
-            Self::at(node?, typed?).map(Box::new)
-        };
+        let below =
+            |node: Option<&Node>, typed: Option<&Typed<'_>>| Self::at(node?, typed?).map(Box::new);
         Some(Self {
             here: compile_all(node, &decl),
             properties,
