@@ -42,6 +42,7 @@ pub fn builtin(resource: Resource) -> &'static dyn Strategy {
         Resource::IP_ADDRESSES => &net::IpAddresses,
         Resource::SERVICES => &net::Services,
         Resource::SERVICE_CIDRS => &net::ServiceCidrs,
+        Resource::DEFINITIONS => &crd::Definitions,
         Resource::CONFIG_MAPS => &work::ConfigMaps,
         Resource::CONTROLLER_REVISIONS => &work::ControllerRevisions,
         Resource::DEPLOYMENTS => &work::Deployments,

@@ -230,6 +230,13 @@ pub trait Strategy: Sync {
         None
     }
 
+    /// Marks the object when its deletion begins, where the kind does that in a way of its own;
+    /// `false` leaves it to the machinery.
+    fn begin_deletion(&self, object: &mut Value, now: Timestamp) -> bool {
+        let _ = (object, now);
+        false
+    }
+
     /// Fields beside `metadata.name` and `metadata.namespace` that field selectors may use, with
     /// this object's values.
     fn selectable_fields(&self, object: &Value) -> Vec<(&str, String)> {

@@ -19,12 +19,12 @@ impl Registry {
     /// Rewrites an object of one kind as the other kind that is stored in the same place (core and
     /// `events.k8s.io` Events); does nothing when they are the same.
     ///
-    /// A custom object becomes one of `to` by its `apiVersion` alone.
+    /// A custom object of any version becomes one of `to`: it gets the form of the schema of the
+    /// version that it names, defaults included, and then another `apiVersion`, where `from` does
+    /// not matter.
     pub fn convert(&self, from: &Kind, to: &Kind, value: &mut Value) {
-        if to.custom().is_some() {
-            if let Some(object) = value.as_object_mut() {
-                object.insert("apiVersion".to_owned(), to.api_version().into());
-            }
+        if let Some(custom) = to.custom() {
+            custom.read(to, value);
             return;
         }
         if from.resource != to.resource || from.group == to.group {

@@ -6,7 +6,7 @@
 
 use crate::json::{self, Cursor};
 use crate::leaf::{self, LeafError};
-use crate::types::{Field, Shape, StructId, TypeId, Types};
+use crate::types::{Field, SchemaOr, Shape, StructId, TypeId, Types};
 use crate::{DecodeError, TypeMeta};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
@@ -192,6 +192,10 @@ impl<'a> Decoder<'a> {
         match (shape, self.cursor.peek()) {
             (Shape::Any | Shape::Raw | Shape::Fields, _) => Ok(self.cursor.value()?),
             (
+                Shape::Schema(other, props),
+                b'{' | b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f',
+            ) => self.schema_or(other, props),
+            (
                 Shape::Time
                 | Shape::MicroTime
                 | Shape::Duration
@@ -220,6 +224,65 @@ impl<'a> Decoder<'a> {
                 Ok(Value::Null)
             }
         }
+    }
+
+    /// A value that reads itself: what is wrong inside is told as of the value, unknown fields are
+    /// not told at all, and the first error ends the reading.
+    fn schema_or(&mut self, other: SchemaOr, props: StructId) -> Result<Value, DecodeError> {
+        let text = self.cursor.raw();
+        let inner = |text: &'a [u8]| Decoder {
+            types: self.types,
+            cursor: Cursor::new(text),
+            place: Place::default(),
+            wrong: None,
+            strict: Vec::new(),
+        };
+        let finish = |decoder: Decoder<'_>, value: Value| match decoder.wrong {
+            Some(message) => Err(DecodeError::new(message)),
+            None => Ok(value),
+        };
+        let mut decoder = inner(text);
+        match (other, text.first()) {
+            (_, Some(b'{')) => {
+                let value = decoder.structure(props, Value::Null)?;
+                finish(decoder, value)
+            }
+            (SchemaOr::Schemas | SchemaOr::Texts, Some(b'[')) => {
+                let value = decoder.list_of(other, props)?;
+                finish(decoder, value)
+            }
+            (SchemaOr::Bool, Some(b't' | b'f')) => Ok(Value::Bool(text == b"true")),
+            (SchemaOr::Bool, _) => Err(DecodeError::new("boolean or JSON schema expected")),
+            _ => Ok(Value::Object(Map::new())),
+        }
+    }
+
+    /// A list in the place of a schema.
+    fn list_of(&mut self, other: SchemaOr, props: StructId) -> Result<Value, DecodeError> {
+        let mut list = Vec::new();
+        self.cursor.enter()?;
+        while self.cursor.next_item() {
+            let first = self.cursor.peek();
+            list.push(match (other, first) {
+                (SchemaOr::Schemas, b'{') => self.structure(props, Value::Null)?,
+                (SchemaOr::Texts, b'"') => self.cursor.string().into_owned().into(),
+                (SchemaOr::Schemas, b'n') => Value::Object(Map::new()),
+                (SchemaOr::Texts, b'n') => "".into(),
+                _ => {
+                    self.cursor.raw();
+                    let schemas = other == SchemaOr::Schemas;
+                    let go = if schemas {
+                        "v1.JSONSchemaProps"
+                    } else {
+                        "string"
+                    };
+                    let message = cannot(word_at(first), go, &self.place);
+                    self.remember(|| message);
+                    Value::Null
+                }
+            });
+        }
+        Ok(list.into())
     }
 
     fn map(&mut self, element: TypeId, known: Value) -> Result<Value, DecodeError> {

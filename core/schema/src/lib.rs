@@ -29,7 +29,7 @@ mod restore;
 pub mod structural;
 mod types;
 
-pub use custom::Custom;
+pub use custom::{Column, Custom, ScalePaths, Selectable, jsonpath};
 pub use kind::{GroupVersionKind, Kind, Subresource};
 pub use outcome::{DecodeError, Decoded, PatchError, TypeMeta};
 pub use registry::Registry;

@@ -4,7 +4,7 @@
 //! skips rather than fails.
 
 use crate::kind::Body;
-use crate::types::{Field, Shape, StructInfo, TypeId, TypeInfo, Types};
+use crate::types::{Field, SchemaOr, Shape, StructInfo, TypeId, TypeInfo, Types};
 use crate::{GroupVersionKind, Kind, Subresource};
 use model::Resource;
 use std::collections::BTreeMap;
@@ -120,6 +120,9 @@ impl Loader<'_> {
         if let Some(shape) = leaf(expression) {
             return (shape, Vec::new());
         }
+        if let Some(shape) = self.schema_or(expression) {
+            return (shape, Vec::new());
+        }
         if let Some(inner) = expression.strip_prefix('*') {
             return (Shape::Pointer(self.type_id(inner)), Vec::new());
         }
@@ -143,6 +146,21 @@ impl Loader<'_> {
     }
 }
 
+impl Loader<'_> {
+    /// Types that read a JSON schema or something else.
+    fn schema_or(&self, expression: &str) -> Option<Shape> {
+        const PROPS: &str = "apiextensions/v1.JSONSchemaProps";
+        let other = match expression.strip_prefix(PROPS)? {
+            "OrArray" => SchemaOr::Schemas,
+            "OrBool" => SchemaOr::Bool,
+            "OrStringArray" => SchemaOr::Texts,
+            _ => return None,
+        };
+        let props = self.types.by_name.get(PROPS)?;
+        Some(Shape::Schema(other, *props))
+    }
+}
+
 fn leaf(expression: &str) -> Option<Shape> {
     Some(match expression {
         "bool" => Shape::Bool,
@@ -159,10 +177,7 @@ fn leaf(expression: &str) -> Option<Shape> {
         "resource.Quantity" => Shape::Quantity,
         "intstr.IntOrString" => Shape::IntOrString,
         "runtime.RawExtension" => Shape::Raw,
-        "apiextensions/v1.JSON"
-        | "apiextensions/v1.JSONSchemaPropsOrArray"
-        | "apiextensions/v1.JSONSchemaPropsOrBool"
-        | "apiextensions/v1.JSONSchemaPropsOrStringArray" => Shape::Any,
+        "apiextensions/v1.JSON" => Shape::Any,
         _ => return None,
     })
 }

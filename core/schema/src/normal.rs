@@ -40,6 +40,14 @@ fn typed(types: &Types, ty: TypeId, value: &mut Value) {
             }
         }
         Shape::Struct(id) => structure(types, id, value),
+        Shape::Schema(_, props) => match value {
+            Value::Object(_) => structure(types, props, value),
+            Value::Array(list) => {
+                let schemas = list.iter_mut().filter(|item| item.is_object());
+                schemas.for_each(|item| structure(types, props, item));
+            }
+            _ => {}
+        },
         // The store of the original knows no empty lists and maps, only missing ones.
         Shape::List(element) => match value {
             Value::Array(list) if !list.is_empty() => {
@@ -108,6 +116,8 @@ fn leaves_out(types: &Types, field: &Field, value: &Value) -> bool {
         Shape::Struct(_) => field.omitzero && value.as_object().is_some_and(Map::is_empty),
         Shape::Time | Shape::MicroTime => field.omitzero && value.is_null(),
         Shape::Quantity | Shape::IntOrString | Shape::Raw | Shape::Fields => false,
+        // It prints itself, whatever it is.
+        Shape::Schema(..) => false,
         _ => field.omitempty && is_empty(value),
     }
 }
@@ -137,7 +147,9 @@ fn zero_field(types: &Types, field: &Field) -> Option<Value> {
         Shape::Time | Shape::MicroTime if field.omitzero => return None,
         Shape::Time | Shape::MicroTime => Value::Null,
         _ if field.omitempty => return None,
-        Shape::Pointer(_) | Shape::List(_) | Shape::Map(_) | Shape::Any => Value::Null,
+        Shape::Pointer(_) | Shape::List(_) | Shape::Map(_) | Shape::Any | Shape::Schema(..) => {
+            Value::Null
+        }
         _ => zero_plain(shape),
     };
     Some(zero)

@@ -32,7 +32,7 @@ impl Index {
         for (at, kind) in kinds.iter().enumerate() {
             let same = index.by_kind.entry(kind.kind.clone()).or_default();
             same.push(at);
-            if !kind.is_served() {
+            if !kind.is_served() && kind.custom().is_none() {
                 continue;
             }
             let same = index.by_plural.entry(kind.plural.clone()).or_default();
@@ -77,8 +77,10 @@ impl Registry {
     #[must_use]
     pub fn with_definition(&self, name: &str, definition: Option<&Value>) -> Self {
         let is_other = |kind: &&Arc<Kind>| kind.custom().is_none_or(|c| c.definition != name);
-        let mut kinds: Vec<Arc<Kind>> = self.kinds.iter().filter(is_other).cloned().collect();
-        kinds.extend(definition.map(custom::kinds_of).unwrap_or_default());
+        let (mut kinds, old): (Vec<Arc<Kind>>, Vec<Arc<Kind>>) =
+            self.kinds.iter().cloned().partition(|kind| is_other(&kind));
+        let new = definition.map(|definition| custom::kinds_of(definition, &old));
+        kinds.extend(new.unwrap_or_default());
         Self {
             index: Arc::new(Index::new(&kinds)),
             kinds: Arc::new(kinds),
@@ -141,9 +143,13 @@ impl Registry {
     /// # Errors
     /// Syntax errors and values of the wrong type, in Go's words.
     pub fn decode(&self, kind: &Kind, body: &[u8]) -> Result<Decoded, DecodeError> {
-        let (value, strict) = match kind.structure() {
-            Some(id) => decode::decode(&self.types, id, body)?,
-            None => custom::decode(body)?,
+        let (value, strict) = match (kind.structure(), kind.custom()) {
+            (Some(id), _) => decode::decode(&self.types, id, body)?,
+            (None, Some(custom)) => {
+                let (value, strict) = custom::decode(&self.types, kind, custom, body)?;
+                return Ok(Decoded { value, strict });
+            }
+            (None, None) => return Err(DecodeError::new("the kind has no fields")),
         };
         Ok(self.finish(kind, value, strict))
     }
@@ -156,9 +162,22 @@ impl Registry {
     pub fn restore(&self, kind: &Kind, value: Value) -> Result<Decoded, DecodeError> {
         let strict = match kind.structure() {
             Some(id) => restore::check(&self.types, id, &value)?,
-            None => Vec::new(),
+            None => return self.receive(kind, value),
         };
         Ok(self.finish(kind, value, strict))
+    }
+
+    /// As [`Registry::decode`] for a custom object that is a tree already; others are only brought
+    /// into normal form.
+    ///
+    /// # Errors
+    /// Metadata that is none, of the object or of one inside it.
+    pub fn receive(&self, kind: &Kind, value: Value) -> Result<Decoded, DecodeError> {
+        let Some(custom) = kind.custom() else {
+            return Ok(self.finish(kind, value, Vec::new()));
+        };
+        let (value, strict) = custom::receive(&self.types, kind, custom, value)?;
+        Ok(Decoded { value, strict })
     }
 
     fn finish(&self, kind: &Kind, mut value: Value, strict: Vec<String>) -> Decoded {

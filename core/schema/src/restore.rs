@@ -37,7 +37,7 @@ impl Checker<'_> {
         }
         let (ty, shape) = self.types.pointee(ty);
         match shape {
-            Shape::Any | Shape::Raw | Shape::Fields => Ok(()),
+            Shape::Any | Shape::Raw | Shape::Fields | Shape::Schema(..) => Ok(()),
             Shape::Struct(id) => self.structure(id, value),
             Shape::Map(element) => self.map(element, value),
             Shape::List(element) => self.list(element, value),

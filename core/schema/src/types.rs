@@ -40,6 +40,19 @@ pub(crate) enum Shape {
     Raw,
     /// `metav1.FieldsV1`: any JSON, kept
     Fields,
+    /// A JSON schema, or something else in its place; the struct is `JSONSchemaProps`
+    Schema(SchemaOr, StructId),
+}
+
+/// What may stand in the place of a JSON schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SchemaOr {
+    /// A list of schemas
+    Schemas,
+    /// `true` or `false`
+    Bool,
+    /// A list of strings
+    Texts,
 }
 
 /// One Go type.

@@ -101,6 +101,23 @@ pub(crate) fn dns1123_label(value: &str) -> Vec<String> {
     errors
 }
 
+/// An RFC 1035 label: as of RFC 1123, but it begins with a letter.
+pub(crate) fn dns1035_label(value: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if value.len() > 63 {
+        errors.push(max_length(63));
+    }
+    if !is_label(value) || !value.starts_with(|c: char| c.is_ascii_lowercase()) {
+        errors.push(regex_text(
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start \
+             with an alphabetic character, and end with an alphanumeric character",
+            "[a-z]([-a-z0-9]*[a-z0-9])?",
+            &["my-name", "abc-123"],
+        ));
+    }
+    errors
+}
+
 /// An RFC 1123 subdomain: `example.com`.
 pub(crate) fn dns1123_subdomain(value: &str) -> Vec<String> {
     let mut errors = Vec::new();

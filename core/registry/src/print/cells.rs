@@ -45,7 +45,7 @@ pub(super) fn len(value: &Value) -> usize {
 }
 
 /// Time since a timestamp, `<unknown>` when there is none.
-pub(super) fn since(timestamp: &Value, now: Timestamp) -> String {
+pub(crate) fn since(timestamp: &Value, now: Timestamp) -> String {
     match Timestamp::parse(text(timestamp)) {
         Some(time) => human_duration(now.micros() - time.micros()),
         None => "<unknown>".to_owned(),

@@ -17,7 +17,7 @@ pub use column::Column;
 
 use column::columns;
 
-pub(crate) use cells::{age, name};
+pub(crate) use cells::{age, name, since};
 use model::{Resource, Timestamp};
 use schema::Kind;
 use serde_json::{Value, json};
