@@ -48,12 +48,19 @@ impl CustomObjects {
         errors
     }
 
-    fn check_values(&self, errors: &mut Errors, object: &Value, old: Option<&Value>, part: Part) {
+    /// Checks values by the schema; answers warnings about what was as wrong before.
+    fn check_values(
+        &self,
+        errors: &mut Errors,
+        object: &Value,
+        old: Option<&Value>,
+        part: Part,
+    ) -> Vec<String> {
         let structural = self.kind.custom().and_then(|custom| custom.structural());
-        if let Some(structural) = structural {
+        structural.map_or_else(Vec::new, |structural| {
             let check = embedded::check_metadata;
-            structural.validate(object, old, part, check, &mut errors.0);
-        }
+            structural.validate(object, old, part, check, &mut errors.0)
+        })
     }
 }
 
@@ -177,9 +184,26 @@ impl Strategy for CustomObjects {
         new.retain(|name| !known.contains(name));
         new.sort_unstable();
         new.dedup();
-        new.iter()
+        let mut texts: Vec<String> = new
+            .iter()
             .flat_map(|name| finalizer_warnings(name))
-            .collect()
+            .collect();
+        if let Some(old) = old {
+            let mut errors = Errors::default();
+            texts.extend(self.check_values(&mut errors, object, Some(old), Part::Whole));
+        }
+        texts
+    }
+
+    fn subresource_warnings(
+        &self,
+        _: Subresource,
+        object: &Value,
+        old: &Value,
+        _: &Context<'_>,
+    ) -> Vec<String> {
+        let mut errors = Errors::default();
+        self.check_values(&mut errors, object, Some(old), Part::Status)
     }
 
     fn deprecation(&self) -> Option<&str> {

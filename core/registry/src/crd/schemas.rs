@@ -3,12 +3,18 @@
 use super::internal::Spec;
 use crate::field::path::{Errors, Path};
 use crate::field::read::Read;
-use schema::structural::{self, CheckOptions};
+use schema::structural::{self, CheckOptions, Tolerance};
 use serde_json::Value;
 
 /// Checks every schema; `old` is the stored spec.
 pub(super) fn check(errors: &mut Errors, spec: &Spec<'_>, old: Option<&Value>) {
     let preserves = spec.raw.flag("preserveUnknownFields") == Some(true);
+    let stored_schemas: Vec<&Value> = old.map(Spec::new).map_or_else(Vec::new, |old| {
+        let all = old.schemas().into_iter();
+        all.map(|schema| schema.value.at("openAPIV3Schema"))
+            .collect()
+    });
+    let tolerance = Tolerance::of(&stored_schemas);
     for schema in spec.schemas() {
         let Some(value) = schema.value.get("openAPIV3Schema") else {
             continue;
@@ -17,7 +23,9 @@ pub(super) fn check(errors: &mut Errors, spec: &Spec<'_>, old: Option<&Value>) {
         let options = CheckOptions {
             path: path.as_str(),
             status_subresource: schema.has_status,
-            old: old.and_then(|old| stored(old, schema.version)),
+            unchanged: old.and_then(|old| stored(old, schema.version)) == Some(value),
+            tolerance,
+            meta: super::embedded::check_metadata,
         };
         errors.extend(structural::check(value, options));
         if preserves && has(value, &|schema| schema.has("default")) {
