@@ -10,6 +10,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 
+/// Calls back with each text.
+type Texts = fn(&[u8], &mut dyn FnMut(&str)) -> usize;
+
 /// How to write one object and how to watch them, for one kind of server.
 #[derive(Clone, Copy)]
 pub(crate) struct Dialect {
@@ -20,7 +23,7 @@ pub(crate) struct Dialect {
     /// Method, path and body of a watch
     pub(crate) watch: fn() -> (Method, &'static str, Bytes),
     /// Finds the texts of objects in the bytes of a watch, and how many bytes were used up
-    pub(crate) texts: fn(&[u8], &mut dyn FnMut(&str)) -> usize,
+    pub(crate) texts: Texts,
 }
 
 async fn connections(target: &Target, protocol: Protocol, count: usize) -> Result<Vec<Connection>> {

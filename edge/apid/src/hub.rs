@@ -1,26 +1,54 @@
 //! Where writes meet the disk: one engine under a lock, one thread that makes its changes durable
 //! in groups, then shows them to readers, then lets the writers answer.
+//!
+//! When the disk takes no more, writes are refused and reads go on. The engine's state is then
+//! ahead of the disk and is thrown away; once the store opens again, a new engine starts from what
+//! was committed.
 
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use api::{Committed, Engine, Env, Outcome, Request, Settings, answer};
 use model::{ApiError, Event, EventNote, Object, Resource};
 use schema::Registry;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Events of one commit, in order.
 pub type Batch = Arc<[Event]>;
 
+/// So long after the last commit the store is sealed.
+const REST: Duration = Duration::from_millis(100);
+/// How often a full disk is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+type Answer = Result<(), ApiError>;
+
 struct Writer {
     engine: Engine,
-    batch: Vec<Event>,
-    /// The kinds after the batch, when it changes them
-    registry: Option<Registry>,
-    waiting: Vec<oneshot::Sender<bool>>,
+    group: Group,
+    /// Why no writes are taken
+    refusal: Option<ApiError>,
     stop: bool,
+}
+
+/// What goes to the disk at once.
+#[derive(Default)]
+struct Group {
+    events: Vec<Event>,
+    /// The kinds after the events, when they change them
+    registry: Option<Registry>,
+    waiting: Vec<oneshot::Sender<Answer>>,
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.waiting.is_empty()
+    }
 }
 
 /// State and history of the cluster, shared by all requests.
@@ -32,11 +60,25 @@ pub(crate) struct Hub {
     committed: RwLock<Committed>,
     subscribers: Mutex<Vec<mpsc::UnboundedSender<Batch>>>,
     version: watch::Sender<u64>,
+    /// Told of each commit that changes the resource
+    changed: Mutex<BTreeMap<Resource, watch::Sender<()>>>,
     failed: AtomicBool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn broken() -> ApiError {
+    answer::internal("the store has failed; see the server's log")
+}
+
+/// 507 while there is no room; 500 when only a restart helps.
+fn refusal(error: &StoreError) -> ApiError {
+    if error.is_full() {
+        return ApiError::new(507, "", format!("the write was not stored: {error}"));
+    }
+    broken()
 }
 
 impl Hub {
@@ -48,15 +90,15 @@ impl Hub {
             metrics: Metrics::default(),
             writer: Mutex::new(Writer {
                 engine,
-                batch: Vec::new(),
-                registry: None,
-                waiting: Vec::new(),
+                group: Group::default(),
+                refusal: None,
                 stop: false,
             }),
             wake: Condvar::new(),
             committed: RwLock::new(committed),
             subscribers: Mutex::new(Vec::new()),
             version: watch::Sender::new(version),
+            changed: Mutex::default(),
             failed: AtomicBool::new(false),
         }
     }
@@ -99,13 +141,12 @@ impl Hub {
         apply: impl FnOnce(&mut Engine, &Env<'_>) -> Result<T, ApiError>,
         events: impl FnOnce(&mut T) -> Vec<Event>,
     ) -> Result<T, ApiError> {
-        if self.failed.load(Ordering::Acquire) {
-            return Err(answer::internal(
-                "the store has failed; see the server's log",
-            ));
-        }
         let (result, done) = {
             let mut writer = locked(&self.writer);
+            let writer = &mut *writer;
+            if let Some(refusal) = &writer.refusal {
+                return Err(refusal.clone());
+            }
             let env = Env {
                 now: clock::now(),
                 random: &clock::random,
@@ -117,76 +158,97 @@ impl Hub {
                 .iter()
                 .any(|e| e.object.resource == Resource::DEFINITIONS)
             {
-                writer.registry = Some(writer.engine.registry().clone());
+                writer.group.registry = Some(writer.engine.registry().clone());
             }
-            writer.batch.extend(events);
+            writer.group.events.extend(events);
             // An answer may show state that others wrote and that is not durable yet.
             if writer.engine.version() == *self.version.borrow() {
                 return Ok(result);
             }
             let (tell, done) = oneshot::channel();
-            writer.waiting.push(tell);
+            writer.group.waiting.push(tell);
             self.wake.notify_one();
             (result, done)
         };
-        match done.await {
-            Ok(true) => Ok(result),
-            _ => Err(answer::internal(
-                "the store has failed; see the server's log",
-            )),
-        }
+        done.await.unwrap_or_else(|_| Err(broken()))?;
+        Ok(result)
     }
 
     /// Makes changes durable until the hub is stopped.
-    pub(crate) fn run(&self, store: &Store) {
-        loop {
-            let (batch, registry, waiting) = {
-                let mut writer = locked(&self.writer);
-                while writer.batch.is_empty() && writer.waiting.is_empty() && !writer.stop {
-                    writer = self
-                        .wake
-                        .wait(writer)
-                        .unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn run(&self, mut store: Store) {
+        while let Some(mut group) = self.next(&mut store) {
+            match self.commit(&mut store, &group) {
+                Ok(()) => {
+                    self.publish(&mut group);
+                    for waiter in group.waiting {
+                        // A client that went away is nobody's loss.
+                        let _ = waiter.send(Ok(()));
+                    }
                 }
-                if writer.batch.is_empty() && writer.waiting.is_empty() {
-                    return;
+                Err(error) => {
+                    self.refuse(&error, &mut group);
+                    if !error.is_full() || !self.recover(&mut store, group) {
+                        return;
+                    }
                 }
-                (
-                    std::mem::take(&mut writer.batch),
-                    writer.registry.take(),
-                    std::mem::take(&mut writer.waiting),
-                )
-            };
-            let good = batch.is_empty() || self.commit(store, batch, registry);
-            for waiter in waiting {
-                // A client that went away is nobody's loss.
-                let _ = waiter.send(good);
-            }
-            if !good {
-                return;
             }
         }
     }
 
-    fn commit(&self, store: &Store, batch: Vec<Event>, registry: Option<Registry>) -> bool {
-        if let Err(error) = store.commit(&batch) {
-            tracing::error!(%error, "cannot write to the store; no more writes are taken");
-            self.failed.store(true, Ordering::Release);
-            locked(&self.writer).waiting.clear();
-            return false;
+    /// Waits for the next group; seals the store when none comes. `None` once there are no more.
+    fn next(&self, store: &mut Store) -> Option<Group> {
+        let mut writer = locked(&self.writer);
+        loop {
+            if !writer.group.is_empty() {
+                return Some(std::mem::take(&mut writer.group));
+            }
+            if writer.stop {
+                return None;
+            }
+            if !store.wants_seal() {
+                let woken = self.wake.wait(writer);
+                writer = woken.unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let woken = self.wake.wait_timeout(writer, REST);
+            let (guard, rest) = woken.unwrap_or_else(PoisonError::into_inner);
+            writer = guard;
+            if rest.timed_out() && writer.group.is_empty() {
+                drop(writer);
+                if let Err(error) = store.seal() {
+                    // The next write finds the store closed, and tells.
+                    tracing::warn!(%error, "cannot seal the store");
+                }
+                writer = locked(&self.writer);
+            }
         }
+    }
+
+    fn commit(&self, store: &mut Store, group: &Group) -> Result<(), StoreError> {
+        if group.events.is_empty() {
+            return Ok(());
+        }
+        catch_unwind(AssertUnwindSafe(|| store.commit(&group.events)))
+            .unwrap_or_else(|_| Err(store.panicked()))
+    }
+
+    /// Shows what is durable to readers and watchers.
+    fn publish(&self, group: &mut Group) {
+        if group.events.is_empty() {
+            return;
+        }
+        let batch: Batch = std::mem::take(&mut group.events).into();
         self.metrics.commits.fetch_add(1, Ordering::Relaxed);
         self.metrics
             .changes
             .fetch_add(batch.len() as u64, Ordering::Relaxed);
-        let batch: Batch = batch.into();
         let version = {
             let mut committed = self
                 .committed
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
             committed.publish(&batch);
-            if let Some(registry) = registry {
+            if let Some(registry) = group.registry.take() {
                 committed.set_registry(registry);
             }
             // Under the same lock, so that a new subscriber misses nothing and sees nothing twice.
@@ -194,6 +256,65 @@ impl Hub {
             committed.version()
         };
         self.version.send_replace(version);
+        self.tell_watchers(&batch);
+    }
+
+    fn tell_watchers(&self, batch: &[Event]) {
+        let mut changed = locked(&self.changed);
+        let mut last = None;
+        for event in batch {
+            let resource = event.object.resource;
+            // Most batches are of one resource; telling twice does no harm.
+            if last.replace(resource) != Some(resource)
+                && let Some(tell) = changed.get(&resource)
+                && tell.send(()).is_err()
+            {
+                changed.remove(&resource);
+            }
+        }
+    }
+
+    /// Refuses what waits and what comes.
+    fn refuse(&self, error: &StoreError, group: &mut Group) {
+        tracing::error!(%error, "cannot write to the store: writes are refused");
+        let refusal = refusal(error);
+        self.failed.store(true, Ordering::Release);
+        let mut writer = locked(&self.writer);
+        writer.refusal = Some(refusal.clone());
+        let later = std::mem::take(&mut writer.group);
+        drop(writer);
+        for waiter in group.waiting.drain(..).chain(later.waiting) {
+            let _ = waiter.send(Err(refusal.clone()));
+        }
+    }
+
+    /// Opens the store again once there is room; false when the hub is stopped before that.
+    fn recover(&self, store: &mut Store, mut lost: Group) -> bool {
+        let version = loop {
+            let writer = locked(&self.writer);
+            let stopped = |writer: &mut Writer| !writer.stop;
+            let waited = self.wake.wait_timeout_while(writer, RETRY, stopped);
+            if waited.unwrap_or_else(PoisonError::into_inner).0.stop {
+                return false;
+            }
+            match store.reopen() {
+                Ok(version) => break version,
+                Err(error) => tracing::debug!(%error, "the store does not open yet"),
+            }
+        };
+        if version > self.committed().version() {
+            // It was on the disk after all: only its answer was lost.
+            self.publish(&mut lost);
+        }
+        let engine = {
+            let committed = self.committed();
+            Engine::new(committed.state().clone(), committed.version())
+        };
+        let mut writer = locked(&self.writer);
+        writer.engine = engine;
+        writer.refusal = None;
+        self.failed.store(false, Ordering::Release);
+        tracing::warn!("the store takes writes again");
         true
     }
 
@@ -215,9 +336,10 @@ impl Hub {
         self.committed().registry().clone()
     }
 
-    /// Tells of each new committed version.
-    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
+    /// Tells of each commit that changes a resource.
+    pub(crate) fn changes(&self, resource: Resource) -> watch::Receiver<()> {
+        let mut changed = locked(&self.changed);
+        changed.entry(resource).or_default().subscribe()
     }
 
     /// Whether writes are taken.
@@ -233,3 +355,6 @@ impl Hub {
         (committed.state().all().cloned().collect(), receiver)
     }
 }
+
+#[cfg(test)]
+mod tests;

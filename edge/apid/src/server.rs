@@ -181,7 +181,7 @@ fn open_hub(
     let hub = Arc::new(Hub::new(settings, engine, committed));
     let writer = hub.clone();
     let thread = std::thread::Builder::new().name("portolan-store".to_owned());
-    let thread = thread.spawn(move || writer.run(&store));
+    let thread = thread.spawn(move || writer.run(store));
     thread
         .map(|thread| (hub, thread))
         .map_err(StartError::file("store thread"))

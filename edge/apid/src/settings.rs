@@ -65,18 +65,6 @@ pub enum StartError {
         /// Process id, or `unknown`
         holder: String,
     },
-    /// The data directory was written by a newer version
-    #[error(
-        "data directory {dir} has format {found}, this version reads format {known}: use the version that wrote it, or `portolan reset`"
-    )]
-    Format {
-        /// The directory
-        dir: PathBuf,
-        /// Format that was found
-        found: u64,
-        /// Format that is understood
-        known: u64,
-    },
     /// The address cannot be bound
     #[error("cannot listen on {address}: {source}: choose another --api-listen address")]
     Listen {

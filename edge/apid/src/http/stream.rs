@@ -100,7 +100,7 @@ struct Gone;
 
 impl Watcher {
     async fn run(mut self, wanted: u64, initial: Option<bool>) -> Result<(), Gone> {
-        let mut versions = self.hub.versions();
+        let mut changes = self.hub.changes(self.selection.resource);
         let mut at = match initial {
             Some(true) => self.initial(true).await?,
             None if wanted == 0 => self.initial(false).await?,
@@ -131,7 +131,7 @@ impl Watcher {
                     }
                 }
                 Ok(_) => tokio::select! {
-                    changed = versions.changed() => changed.map_err(|_| Gone)?,
+                    changed = changes.changed() => changed.map_err(|_| Gone)?,
                     _ = bookmark.tick(), if self.bookmarks => self.bookmark(at, false).await?,
                 },
             }
