@@ -32,12 +32,18 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod ast;
+mod check;
 mod cost;
 mod decl;
 mod env;
 mod error;
 mod escape;
+mod eval;
+mod plan;
 mod program;
+mod source;
+mod syntax;
 mod types;
 mod value;
 
@@ -49,7 +55,7 @@ pub use error::{CompileError, EvalError};
 pub use escape::{escape, unescape};
 pub use program::{Outcome, Program};
 pub use types::{ObjectType, Type};
-pub use value::{Str, Value};
+pub use value::{AccessRequest, Authorizer, Decision, Str, Value};
 
 /// What one evaluation may cost, in the API server's units.
 pub const PER_CALL_LIMIT: u64 = 1_000_000;
