@@ -33,7 +33,9 @@ mod yaml;
 pub use client::Client;
 pub use hub::Batch;
 pub use metrics::{LATENCY_BUCKETS, Metrics};
-pub use pods::{LogOptions, LogStream, PodAccess, PodFuture};
+pub use pods::{
+    DialFuture, LogOptions, LogStream, Outcome, PodAccess, PodFuture, Session, Streams, TerminalSize,
+};
 pub use server::Server;
 pub use settings::{MoreMetrics, Settings, StartError};
 pub use store::StoreError;

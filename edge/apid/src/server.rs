@@ -77,6 +77,7 @@ impl Server {
             metrics: settings.metrics.clone(),
             address: address.to_string(),
             watches: Arc::new(Semaphore::new(settings.max_watches)),
+            sessions: Arc::new(Semaphore::new(http::SESSIONS)),
             stopping: stopping.clone(),
             documents: Default::default(),
         });

@@ -1,69 +1,44 @@
-//! `log`, `exec`, `attach` and `portforward` of Pods.
+//! `log` of Pods.
 
+use super::streams::target::{self, Node};
 use super::{Answer, Call, Failure, Front, objects};
 use crate::LogOptions;
 use api::{Query, ResourcePath, answer};
 use bytes::Bytes;
-use model::{ApiError, FieldError, Object, Timestamp};
-use serde_json::Value;
+use model::{ApiError, FieldError, Timestamp};
 
-/// Answers a stream subresource.
-pub(super) async fn connect(
+/// Answers with a container's log.
+pub(super) async fn serve(
     front: &Front,
     call: &Call,
     path: &ResourcePath,
 ) -> Result<Answer, Failure> {
-    let options = match path.subresource.as_str() {
-        "log" => Some(log_options(&call.query, &path.name)?),
-        _ => None,
+    let mut options = log_options(&call.query, &path.name)?;
+    let target = target::find(front, path, Some(call.query.text("container")))?;
+    let pods = match target.node {
+        Node::None => return Ok(Answer::new(204, "", Bytes::new())),
+        Node::Elsewhere { host, why } => {
+            let text = format!(
+                "Get \"https://{host}/containerLogs/{}/{}/{}\": {why}",
+                path.namespace, path.name, target.container
+            );
+            return Err(answer::plain_500(text).into());
+        }
+        Node::Here(pods) => pods,
     };
-    let pod = front
-        .hub
-        .committed()
-        .get(path.kind.resource, &path.namespace, &path.name, "")?;
-    let value = pod.value();
-    let container = match path.subresource.as_str() {
-        "portforward" | "proxy" => String::new(),
-        _ => container(&pod, &value, call.query.text("container"))?,
-    };
-    let node = value["spec"]["nodeName"].as_str().unwrap_or_default();
-    let Some(mut options) = options else {
-        let text = if node.is_empty() {
-            format!("pod {} does not have a host assigned", path.name)
-        } else {
-            format!("{} is not supported by this server yet", path.subresource)
-        };
-        return Err(answer::bad_request(text).into());
-    };
-    if node.is_empty() {
-        return Ok(Answer::new(204, "", Bytes::new()));
-    }
-    options.container = container;
-    let here = front.pods.as_ref().filter(|pods| pods.runs(&pod));
-    let Some(pods) = here else {
-        return Err(no_kubelet(node, path, &options.container).into());
-    };
-    let stream = pods.logs(pod.clone(), options).await?;
+    options.container = target.container;
+    let stream = pods.logs(target.pod, options).await?;
     let mut answer = objects::pieces("text/plain", stream);
     answer.headers.clear();
     Err(Failure::Stream(answer))
 }
 
-/// Pods of other nodes: nobody here can reach their kubelet.
-fn no_kubelet(node: &str, path: &ResourcePath, container: &str) -> ApiError {
-    let text = format!(
-        "Get \"https://{node}:10250/containerLogs/{}/{}/{container}\": dial tcp: lookup {node}: no such host",
-        path.namespace, path.name
-    );
-    answer::plain_500(text)
-}
-
 fn log_options(query: &Query, pod: &str) -> Result<LogOptions, ApiError> {
     let mut errors = Vec::new();
     let (tail, limit, since) = (
-        query.number("tailLines")?,
-        query.number("limitBytes")?,
-        query.number("sinceSeconds")?,
+        number(query, "tailLines")?,
+        number(query, "limitBytes")?,
+        number(query, "sinceSeconds")?,
     );
     if let Some(tail) = tail.filter(|n| *n < 0) {
         errors.push(FieldError::invalid(
@@ -79,11 +54,17 @@ fn log_options(query: &Query, pod: &str) -> Result<LogOptions, ApiError> {
             "must be greater than 0",
         ));
     }
-    let since_time = query.get("sinceTime").filter(|text| !text.is_empty());
+    if query.get("stream").is_some() {
+        errors.push(FieldError::forbidden("stream", "may not be specified"));
+    }
+    let since_time = match query.get("sinceTime").filter(|text| !text.is_empty()) {
+        Some(text) => Some(Timestamp::parse(text).ok_or_else(|| unreadable(text))?),
+        None => None,
+    };
     if let Some(seconds) = since {
         if since_time.is_some() {
             errors.push(FieldError::forbidden(
-                "",
+                "[]",
                 "at most one of `sinceTime` or `sinceSeconds` may be specified",
             ));
         } else if seconds < 1 {
@@ -105,66 +86,25 @@ fn log_options(query: &Query, pod: &str) -> Result<LogOptions, ApiError> {
         previous: query.flag("previous").unwrap_or(false),
         since: since
             .map(|s| now.plus_seconds(-s))
-            .or_else(|| since_time.and_then(Timestamp::parse)),
+            .or(since_time),
         tail_lines: positive(tail),
         limit_bytes: positive(limit),
         timestamps: query.flag("timestamps").unwrap_or(false),
     })
 }
 
-/// The container that is meant.
-fn container(pod: &Object, value: &Value, asked: &str) -> Result<String, ApiError> {
-    let names = |key: &str| -> Vec<String> {
-        let list = value["spec"][key].as_array().into_iter().flatten();
-        list.filter_map(|c| c["name"].as_str())
-            .map(str::to_owned)
-            .collect()
-    };
-    let (main, init, ephemeral) = (
-        names("containers"),
-        names("initContainers"),
-        names("ephemeralContainers"),
-    );
-    let name = &pod.meta.name;
-    let mut asked = asked.to_owned();
-    if asked.is_empty() {
-        let preferred = pod
-            .meta
-            .annotations
-            .get("kubectl.kubernetes.io/default-container");
-        asked = match (preferred, main.as_slice()) {
-            (Some(preferred), _) if main.contains(preferred) => preferred.clone(),
-            (_, [only]) => only.clone(),
-            (_, []) => {
-                return Err(answer::bad_request(format!(
-                    "a container name must be specified for pod {name}"
-                )));
-            }
-            _ => {
-                let mut text = format!(
-                    "a container name must be specified for pod {name}, choose one of: [{}]",
-                    main.join(" ")
-                );
-                if !init.is_empty() {
-                    text.push_str(&format!(
-                        " or one of the init containers: [{}]",
-                        init.join(" ")
-                    ));
-                }
-                if !ephemeral.is_empty() {
-                    text.push_str(&format!(
-                        " or one of the ephemeral containers: [{}]",
-                        ephemeral.join(" ")
-                    ));
-                }
-                return Err(answer::bad_request(text));
-            }
-        };
+/// A number; unlike in other queries an empty text is none.
+fn number(query: &Query, key: &str) -> Result<Option<i64>, ApiError> {
+    if query.get(key) == Some("") {
+        let text = "strconv.ParseInt: parsing \"\": invalid syntax";
+        return Err(answer::bad_request(text));
     }
-    if main.contains(&asked) || init.contains(&asked) || ephemeral.contains(&asked) {
-        return Ok(asked);
-    }
-    Err(answer::bad_request(format!(
-        "container {asked} is not valid for pod {name}"
-    )))
+    query.number(key)
+}
+
+fn unreadable(time: &str) -> ApiError {
+    let quoted = model::go_quote(time);
+    answer::bad_request(format!(
+        "parsing time {quoted} as \"2006-01-02T15:04:05Z07:00\": cannot parse {quoted} as \"2006\""
+    ))
 }

@@ -7,9 +7,11 @@ mod logs;
 mod objects;
 mod reply;
 mod stream;
+mod streams;
 
 pub(crate) use body::Body;
 pub(crate) use reply::Answer;
+pub(crate) use streams::SESSIONS;
 
 use crate::hub::Hub;
 use crate::{PodAccess, auth};
@@ -30,6 +32,8 @@ pub(crate) struct Front {
     pub(crate) metrics: Option<crate::settings::MoreMetrics>,
     pub(crate) address: String,
     pub(crate) watches: Arc<Semaphore>,
+    /// Streams of Pods at once
+    pub(crate) sessions: Arc<Semaphore>,
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) documents: documents::Documents,
 }
@@ -96,6 +100,7 @@ pub(crate) async fn serve(
         Ok(answer) => (answer, false),
         Err(Failure::Refused(error)) => (Answer::refusal(&error, pretty), false),
         Err(Failure::Stream(answer)) => (answer, true),
+        Err(Failure::Raw(response)) => return *response,
     };
     if !is_watch {
         front.hub.metrics.answered(answer.code, started.elapsed());
@@ -109,6 +114,8 @@ pub(crate) enum Failure {
     Refused(Box<ApiError>),
     /// An answer without an end
     Stream(Answer),
+    /// An answer that is complete with its headers
+    Raw(Box<Response<Body>>),
 }
 
 impl From<ApiError> for Failure {
@@ -129,6 +136,7 @@ fn warned(answered: Result<Answer, Failure>, text: &str, pretty: bool) -> Result
         Ok(answer) => Ok(add(answer)),
         Err(Failure::Refused(error)) => Ok(add(Answer::refusal(&error, pretty))),
         Err(Failure::Stream(answer)) => Err(Failure::Stream(add(answer))),
+        Err(Failure::Raw(response)) => Err(Failure::Raw(response)),
     }
 }
 
@@ -155,7 +163,7 @@ async fn dispatch(front: &Arc<Front>, call: Call) -> Result<Answer, Failure> {
                 Verb::Get => objects::get(front, &call, &resource),
                 Verb::List => objects::list(front, &call, &resource),
                 Verb::Watch => stream::watch(front, &call, &resource),
-                Verb::Connect => logs::connect(front, &call, &resource).await,
+                Verb::Connect => streams::connect(front, call, &resource).await,
                 verb => objects::write(front, call, &resource, verb).await,
             };
             match deprecation {
