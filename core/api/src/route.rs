@@ -14,7 +14,7 @@ pub struct ResourcePath {
     pub namespace: String,
     /// Name; empty for collections
     pub name: String,
-    /// `status`, `log`…; empty for the object itself
+    /// `status`, `log`…; empty for the object itself. What follows `proxy` is not kept here
     pub subresource: String,
     /// Whether the old form `/api/v1/watch/…` was used
     pub watch: bool,
@@ -92,6 +92,9 @@ fn resource(
             [] => path(kind, namespace, "", ""),
             [name] => path(kind, namespace, name, ""),
             [name, sub] if kind.subresource(sub).is_some() => path(kind, namespace, name, sub),
+            [name, "proxy", ..] if kind.subresource("proxy").is_some() => {
+                path(kind, namespace, name, "proxy")
+            }
             _ => None,
         };
     }
@@ -102,6 +105,9 @@ fn resource(
         [name] if !kind.namespaced => path(kind, "", name, ""),
         [name, sub] if !kind.namespaced && kind.subresource(sub).is_some() => {
             path(kind, "", name, sub)
+        }
+        [name, "proxy", ..] if !kind.namespaced && kind.subresource("proxy").is_some() => {
+            path(kind, "", name, "proxy")
         }
         _ => None,
     }
@@ -126,7 +132,7 @@ pub enum Verb {
     Delete,
     /// DELETE of a collection
     DeleteCollection,
-    /// GET, POST of a stream: `log`, `exec`, `attach`, `portforward`, `proxy`
+    /// GET, POST of a stream: `log`, `exec`, `attach`, `portforward`; any method on `proxy`
     Connect,
 }
 
@@ -150,6 +156,12 @@ impl Verb {
     /// # Errors
     /// 405 when the kind does not have the verb there.
     pub fn of(method: &str, path: &ResourcePath, watch: bool) -> Result<Self, ApiError> {
+        if path.subresource == "proxy" {
+            return match method {
+                "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(Self::Connect),
+                _ => Err(answer::method_not_allowed()),
+            };
+        }
         let verb = match (method, path.name.is_empty()) {
             ("GET", false) if path.watch => Self::Watch,
             ("GET", false) => Self::Get,
@@ -173,7 +185,7 @@ impl ResourcePath {
         if !self.subresource.is_empty() {
             if matches!(
                 self.subresource.as_str(),
-                "log" | "exec" | "attach" | "portforward" | "proxy"
+                "log" | "exec" | "attach" | "portforward"
             ) {
                 let readable = self.subresource == "log";
                 return if method == "GET" || (method == "POST" && !readable) {

@@ -34,7 +34,8 @@ pub use client::Client;
 pub use hub::Batch;
 pub use metrics::{LATENCY_BUCKETS, Metrics};
 pub use pods::{
-    DialFuture, LogOptions, LogStream, Outcome, PodAccess, PodFuture, Session, Streams, TerminalSize,
+    DialFuture, LogOptions, LogStream, Outcome, PodAccess, PodFuture, Session, Streams,
+    TerminalSize,
 };
 pub use server::Server;
 pub use settings::{MoreMetrics, Settings, StartError};

@@ -89,6 +89,9 @@ pub trait PodAccess: Send + Sync {
     /// Whether the Pod runs here.
     fn runs(&self, pod: &Object) -> bool;
 
+    /// Whether the Node of this name is this machine.
+    fn is_node(&self, name: &str) -> bool;
+
     /// The log of one of its containers.
     fn logs(&self, pod: Arc<Object>, options: LogOptions) -> PodFuture<'_, LogStream>;
 

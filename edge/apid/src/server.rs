@@ -7,6 +7,8 @@ use crate::pki::Authority;
 use crate::store::{Loaded, Store};
 use crate::{Client, Metrics, Settings, StartError, auth, bootstrap, kubeconfig};
 use api::{Committed, Engine, HistoryLimits};
+use ::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::server::WebPkiClientVerifier;
@@ -258,6 +260,7 @@ async fn accept(
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: &Arc<Front>) {
     let _ = stream.set_nodelay(true);
+    let address = stream.peer_addr().ok().map(http::Peer);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
         return;
     };
@@ -266,8 +269,11 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: &Arc<Front>
     let peer = peer
         .and_then(|certificate| auth::user_of(certificate))
         .map(Arc::new);
-    let service = hyper::service::service_fn(|request| {
+    let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
         let (front, peer) = (front.clone(), peer.clone());
+        if let Some(address) = address {
+            request.extensions_mut().insert(address);
+        }
         async move { Ok::<_, std::convert::Infallible>(http::serve(front, peer, request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

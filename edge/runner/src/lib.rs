@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod attach;
 mod clock;
 mod echo;
 mod env;
@@ -27,11 +28,14 @@ mod probe;
 mod process;
 mod quantity;
 mod runner;
+mod session;
 mod settings;
+mod spawn;
 mod spec;
 mod volumes;
 mod wire;
 mod worker;
 
 pub use runner::{LogError, LogOptions, LogStream, Runner, StartError};
+pub use session::{Outcome, Session, Streams};
 pub use settings::{ImageMap, ImageSource, Settings};

@@ -7,6 +7,7 @@ mod read;
 
 pub(crate) use read::stream;
 
+use crate::attach::Point;
 use model::Timestamp;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -125,15 +126,17 @@ pub(crate) async fn pump(
     mut from: impl AsyncRead + Unpin,
     output: Output,
     log: Arc<Log>,
+    point: Arc<Point>,
     now: impl Fn() -> Timestamp,
 ) {
     let mut buffer: Vec<u8> = Vec::new();
     loop {
         // Grown on demand, so that a silent process costs no buffer.
         buffer.reserve(1024);
+        let known = buffer.len();
         match from.read_buf(&mut buffer).await {
             Ok(0) | Err(_) => break,
-            Ok(_) => {}
+            Ok(_) => point.printed(output, &buffer[known..]).await,
         }
         let mut done = 0;
         while let Some(end) = buffer[done..].iter().position(|byte| *byte == b'\n') {

@@ -127,7 +127,7 @@ async fn drive<T>(connection: impl Future, answer: impl Future<Output = T>) -> T
 }
 
 /// As Go's net package words it.
-fn refused(host: &str, port: u16, error: &std::io::Error) -> String {
+pub(crate) fn refused(host: &str, port: u16, error: &std::io::Error) -> String {
     let why = match error.kind() {
         std::io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
         _ => format!("connect: {error}"),

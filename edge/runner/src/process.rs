@@ -1,11 +1,13 @@
 //! Processes: start, hooks, wait, orderly stop.
 
+use crate::attach::Point;
 use crate::clock::Clock;
 use crate::env::Env;
 use crate::leftover::Registry;
 use crate::logs::{Log, Output, last_words, pump};
 use crate::machine::Ended;
 use crate::probe::{Target, hook};
+use crate::spawn::{self, Printed, Spawned};
 use crate::spec::Hook;
 use model::Timestamp;
 use rustix::process::{Pid, Signal};
@@ -37,10 +39,21 @@ pub(crate) struct Run {
     pub(crate) pre_stop: Option<Hook>,
     /// Take the last lines as the message of a run that failed
     pub(crate) last_words: bool,
+    pub(crate) console: Console,
+    /// Told where clients can attach
+    pub(crate) attach: tokio::sync::watch::Sender<Option<Arc<Point>>>,
     /// Grace in seconds; each further one may only shorten it
     pub(crate) stop: mpsc::UnboundedReceiver<i64>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Clock,
+}
+
+/// `stdin`, `stdinOnce` and `tty` of a container.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Console {
+    pub(crate) stdin: bool,
+    pub(crate) once: bool,
+    pub(crate) tty: bool,
 }
 
 /// What a run tells while it goes on.
@@ -78,14 +91,22 @@ impl Run {
     /// Runs to the end and says how that was.
     pub(crate) async fn run(mut self, progress: impl Fn(Progress)) -> Ended {
         let started = self.clock.now();
-        let mut child = match self.spawn() {
-            Ok(child) => child,
+        let Spawned {
+            mut child,
+            stdin,
+            stdout,
+            stderr,
+            terminal,
+        } = match self.spawn() {
+            Ok(spawned) => spawned,
             Err(message) => return self.failed(started, message),
         };
+        let point = Arc::new(Point::new(stdin, self.console.once, terminal));
+        self.attach.send_replace(Some(point.clone()));
         let group = child.id().unwrap_or_default();
         let id = format!("process://{group}");
         self.registry.record(group);
-        let pumps = self.pumps(&mut child);
+        let pumps = self.pumps(stdout, stderr, &point);
         let mut message = String::new();
         if let Some(complaint) = self.post_start().await {
             progress(Progress::HookFailed {
@@ -107,39 +128,34 @@ impl Run {
         self.ended(status, started, id, message)
     }
 
-    fn spawn(&self) -> Result<Child, String> {
+    fn spawn(&self) -> Result<Spawned, String> {
         let words = &self.launch.words;
-        let mut command = self.launch.command(words)?;
-        command.spawn().map_err(|error| {
-            let program = words.first().map_or("", String::as_str);
-            let folder = self.launch.folder.display();
-            if !self.launch.folder.is_dir() {
-                return format!("chdir {folder}: no such directory on this machine");
-            }
-            match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    format!("exec: {program:?}: executable file not found on this machine")
-                }
-                _ => format!("exec: {program:?}: {error}"),
-            }
-        })
+        if self.console.tty {
+            return spawn::with_terminal(&self.launch, words);
+        }
+        spawn::with_pipes(&self.launch, words, self.console.stdin)
     }
 
-    fn pumps(&self, child: &mut Child) -> impl Future<Output = ()> + use<> {
+    fn pumps(
+        &self,
+        stdout: Option<Printed>,
+        stderr: Option<Printed>,
+        point: &Arc<Point>,
+    ) -> impl Future<Output = ()> + use<> {
         let clock = self.clock;
-        let now = move || clock.now();
-        let out = child
-            .stdout
-            .take()
-            .map(|pipe| tokio::spawn(pump(pipe, Output::Stdout, self.log.clone(), now)));
-        let err = child
-            .stderr
-            .take()
-            .map(|pipe| tokio::spawn(pump(pipe, Output::Stderr, self.log.clone(), now)));
+        let start = |pipe: Option<Printed>, output: Output| {
+            let (log, point) = (self.log.clone(), point.clone());
+            let now = move || clock.now();
+            pipe.map(|pipe| tokio::spawn(pump(pipe, output, log, point, now)))
+        };
+        let tasks = [start(stdout, Output::Stdout), start(stderr, Output::Stderr)];
+        let point = point.clone();
         async move {
-            for task in [out, err].into_iter().flatten() {
+            for task in tasks.into_iter().flatten() {
                 let _ = task.await;
             }
+            point.over(Output::Stdout);
+            point.over(Output::Stderr);
         }
     }
 
@@ -207,8 +223,7 @@ impl Run {
     ) -> Ended {
         use std::os::unix::process::ExitStatusExt as _;
         let signal = status.and_then(|status| status.signal());
-        let code = status.and_then(|status| status.code());
-        let exit_code = code.or(signal.map(|signal| 128 + signal)).unwrap_or(255);
+        let exit_code = exit_code(status);
         if exit_code != 0 && self.last_words && message.is_empty() {
             message = last_words(&self.log.path);
         }
@@ -228,6 +243,14 @@ impl Run {
             .line(started, Output::Stderr, message.as_bytes(), true);
         start_error(message, started)
     }
+}
+
+/// The code of a process' end, as shells have it; 255 when nobody knows.
+pub(crate) fn exit_code(status: Option<ExitStatus>) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    let signal = status.and_then(|status| status.signal());
+    let code = status.and_then(|status| status.code());
+    code.or(signal.map(|signal| 128 + signal)).unwrap_or(255)
 }
 
 /// A run that did not come about, as container runtimes report it.

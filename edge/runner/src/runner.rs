@@ -4,17 +4,22 @@ use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::leftover::Registry;
 use crate::logs;
+use crate::session::Running;
 use crate::spec::PodObject;
 use crate::worker::{Board, Context, Message, Start, Worker, folder_of};
-use crate::{Settings, node};
+use crate::{Session, Settings, Streams, node, probe, session};
 use bytes::Bytes;
 use model::{Event, EventKind, EventNote, Object, Problem, Resource, Timestamp, View, Write};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+/// Longest wait for a Pod to take a connection.
+const DIAL: Duration = Duration::from_secs(10);
 
 /// Why the runner cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +173,53 @@ impl Runner {
         options: LogOptions,
     ) -> Result<LogStream, LogError> {
         self.inner.logs(namespace, pod, container, options)
+    }
+
+    /// Whether a container has a process now.
+    pub fn is_running(&self, namespace: &str, pod: &str, container: &str) -> bool {
+        self.inner.running(namespace, pod, container).is_some()
+    }
+
+    /// Runs a command beside a container's process, with its environment and folder. Must be
+    /// called within a tokio runtime.
+    pub fn exec(
+        &self,
+        namespace: &str,
+        pod: &str,
+        command: &[String],
+        streams: &Streams,
+    ) -> Session {
+        let container = &streams.container;
+        match self.inner.running(namespace, pod, container) {
+            Some(running) => session::exec(running, &self.inner.context.registry, command, streams),
+            None => Session::failed(format!("container not found (\"{container}\")")),
+        }
+    }
+
+    /// Connects with a container's own process. Must be called within a tokio runtime.
+    pub fn attach(&self, namespace: &str, pod: &str, streams: &Streams) -> Session {
+        let container = &streams.container;
+        match self.inner.running(namespace, pod, container) {
+            Some(running) => session::attach(running, streams),
+            None => Session::failed(format!("container not found (\"{container}\")")),
+        }
+    }
+
+    /// Connects to a TCP port of a Pod.
+    ///
+    /// # Errors
+    /// Why that fails, as Go's `net` says it.
+    pub async fn dial(&self, namespace: &str, pod: &str, port: u16) -> Result<TcpStream, String> {
+        let ip = self.inner.entry(namespace, pod, |e| e.ips.first().copied());
+        let Some(ip) = ip.flatten() else {
+            return Err(format!("pod not found (\"{pod}_{namespace}\")"));
+        };
+        let at = std::net::SocketAddr::new(ip, port);
+        match tokio::time::timeout(DIAL, TcpStream::connect(at)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(probe::refused(&ip.to_string(), port, &error)),
+            Err(_) => Err(format!("dial tcp {at}: i/o timeout")),
+        }
     }
 
     /// What keeps Pods from running, in order of the Pod.
@@ -371,6 +423,37 @@ impl Inner {
         }
     }
 
+    /// What is wanted of a Pod, by its name.
+    fn entry<T>(&self, namespace: &str, pod: &str, of: impl Fn(&Entry) -> T) -> Option<T> {
+        let state = self.state();
+        let mut entries = state.pods.values();
+        let found = entries.find(|entry| {
+            let meta = &entry.object.meta;
+            &*meta.namespace == namespace && &*meta.name == pod
+        });
+        found.map(of)
+    }
+
+    /// A container whose process runs now.
+    fn running(&self, namespace: &str, pod: &str, container: &str) -> Option<Running> {
+        let board = self.entry(namespace, pod, |entry| entry.board.clone())?;
+        let board = board.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = board.runs.get(container)?;
+        if shown.changed.has_changed().is_err() {
+            return None;
+        }
+        let attach = shown.attach.as_ref();
+        let point = attach.and_then(|point| point.borrow().clone());
+        if attach.is_some() && point.is_none() {
+            return None;
+        }
+        Some(Running {
+            launch: shown.launch.clone()?,
+            point,
+            alive: shown.changed.clone(),
+        })
+    }
+
     fn logs(
         &self,
         namespace: &str,
@@ -378,22 +461,13 @@ impl Inner {
         container: Option<&str>,
         options: LogOptions,
     ) -> Result<LogStream, LogError> {
-        let (object, board) = {
-            let state = self.state();
-            let mut entries = state.pods.values();
-            let is_it = |entry: &&Entry| {
-                let meta = &entry.object.meta;
-                &*meta.namespace == namespace && &*meta.name == pod
-            };
-            let entry = entries.find(is_it);
-            let entry =
-                entry.ok_or_else(|| LogError::NotFound(format!("pods \"{pod}\" not found")))?;
-            (entry.object.clone(), entry.board.clone())
-        };
+        let known = self.entry(namespace, pod, |e| (e.object.clone(), e.board.clone()));
+        let (object, board) =
+            known.ok_or_else(|| LogError::NotFound(format!("pods \"{pod}\" not found")))?;
         let container = choose(&object, container)?;
         let board = board.lock().unwrap_or_else(PoisonError::into_inner);
         let (run, changed) = match board.runs.get(&container) {
-            Some((run, changed)) => (*run, Some(changed.clone())),
+            Some(shown) => (shown.number, Some(shown.changed.clone())),
             None => (last_run(&object, &container), None),
         };
         let waiting = board.waiting.get(&container).copied();

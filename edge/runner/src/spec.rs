@@ -86,6 +86,9 @@ read!(
         lifecycle: Lifecycle,
         restart_policy: Option<RestartPolicy>,
         termination_message_policy: String,
+        stdin: bool,
+        stdin_once: bool,
+        tty: bool,
     }
 );
 

@@ -4,6 +4,7 @@ mod start;
 mod watch;
 
 use crate::Settings;
+use crate::attach::Point;
 use crate::clock::Clock;
 use crate::env::Capacity;
 use crate::leftover::Registry;
@@ -67,11 +68,22 @@ pub(crate) enum News {
 /// What others may know of a Pod's containers.
 #[derive(Default)]
 pub(crate) struct Board {
-    /// By container: number of the run, and how to hear of its output while it goes on
-    pub(crate) runs: BTreeMap<String, (u32, follow::Receiver<u64>)>,
+    /// By container: its latest run
+    pub(crate) runs: BTreeMap<String, Shown>,
     /// Containers that have not run, with the reason
     pub(crate) waiting: BTreeMap<String, &'static str>,
     pub(crate) problems: Vec<Problem>,
+}
+
+/// What others may know of a run.
+pub(crate) struct Shown {
+    pub(crate) number: u32,
+    /// Tells of output; the sender goes with the run
+    pub(crate) changed: follow::Receiver<u64>,
+    /// Environment and folder for commands, once they are known
+    pub(crate) launch: Option<Arc<Launch>>,
+    /// Where clients attach, once there is a process
+    pub(crate) attach: Option<follow::Receiver<Option<Arc<Point>>>>,
 }
 
 /// A run under way.

@@ -5,10 +5,9 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use model::ApiError;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// A request's body may have so many bytes.
 const LIMIT: usize = 3 * 1024 * 1024;
@@ -21,26 +20,44 @@ pub(crate) enum Body {
     Whole(Option<Bytes>),
     /// Pieces as they come
     Pieces(mpsc::Receiver<Bytes>),
+    /// Another server's answer; the permit is given back at its end
+    Passed(Pin<Box<Incoming>>, Option<OwnedSemaphorePermit>),
+    /// The same after a part that was read already
+    Started(
+        Option<Bytes>,
+        Pin<Box<Incoming>>,
+        Option<OwnedSemaphorePermit>,
+    ),
 }
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = hyper::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pieces(pieces) => pieces
                 .poll_recv(context)
                 .map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
+            Self::Passed(body, _) => body.as_mut().poll_frame(context),
+            Self::Started(first, body, _) => match first.take() {
+                Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+                None => body.as_mut().poll_frame(context),
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Pieces(_) => false,
+            Self::Passed(body, _) => body.is_end_stream(),
+            Self::Started(first, body, _) => first.is_none() && body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
@@ -48,7 +65,8 @@ impl http_body::Body for Body {
             Self::Whole(bytes) => {
                 http_body::SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
             }
-            Self::Pieces(_) => http_body::SizeHint::default(),
+            Self::Passed(body, _) => body.size_hint(),
+            Self::Pieces(_) | Self::Started(..) => http_body::SizeHint::default(),
         }
     }
 }

@@ -84,9 +84,7 @@ fn log_options(query: &Query, pod: &str) -> Result<LogOptions, ApiError> {
         container: String::new(),
         follow: query.flag("follow").unwrap_or(false),
         previous: query.flag("previous").unwrap_or(false),
-        since: since
-            .map(|s| now.plus_seconds(-s))
-            .or(since_time),
+        since: since.map(|s| now.plus_seconds(-s)).or(since_time),
         tail_lines: positive(tail),
         limit_bytes: positive(limit),
         timestamps: query.flag("timestamps").unwrap_or(false),

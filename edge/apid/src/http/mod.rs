@@ -25,6 +25,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) std::net::SocketAddr);
+
 /// What all requests share.
 pub(crate) struct Front {
     pub(crate) hub: Arc<Hub>,

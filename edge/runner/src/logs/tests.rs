@@ -101,7 +101,14 @@ async fn a_pipe_becomes_lines() {
     let log = Log::create(&folder, 0, 1 << 20).unwrap();
     let mut input = b"one\n\ntwo\r\n".to_vec();
     input.extend(std::iter::repeat_n(b'x', LINE_BYTES + 10));
-    pump(&input[..], Output::Stdout, log.clone(), || at(0)).await;
+    pump(
+        &input[..],
+        Output::Stdout,
+        log.clone(),
+        Arc::default(),
+        || at(0),
+    )
+    .await;
     let text = all(&log.path, LogOptions::default()).await;
     assert_eq!(text.len(), input.len() + 1, "an unfinished line is ended");
     assert!(text.starts_with("one\n\ntwo\r\nxxx") && text.ends_with("x\n"));

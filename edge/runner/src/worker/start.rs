@@ -1,20 +1,24 @@
 //! Starting containers: configuration, folders, then a process or the built-in image.
 
-use super::{Active, Message, News, Worker};
+use super::{Active, Message, News, Shown, Worker};
 use crate::ImageSource;
+use crate::attach::Point;
 use crate::echo::{Echo, Identity};
 use crate::env::{Env, Source, expand};
 use crate::leftover::MARK;
 use crate::logs::Log;
 use crate::machine::{Ended, Input, Unit};
 use crate::probe::hook;
-use crate::process::{Launch, Progress, Run, start_error};
+use crate::process::{Console, Launch, Progress, Run, start_error};
 use crate::spec::Container;
 use crate::volumes;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+
+/// Tells where clients attach.
+type PointReceiver = watch::Receiver<Option<Arc<Point>>>;
 
 /// How long an echo server still answers after it was told to stop, so that whoever sends it
 /// requests has heard of it.
@@ -62,8 +66,13 @@ impl Worker {
             Err(error) => return Some(self.broken(index, format!("log: {error}"))),
         };
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = (unit.restarts, log.changed.subscribe());
-        board.runs.insert(unit.spec.name.clone(), heard);
+        let shown = Shown {
+            number: unit.restarts,
+            changed: log.changed.subscribe(),
+            launch: None,
+            attach: None,
+        };
+        board.runs.insert(unit.spec.name.clone(), shown);
         drop(board);
         match image {
             ImageSource::Echo => Some(self.start_echo(index, &unit, log)),
@@ -77,15 +86,20 @@ impl Worker {
     }
 
     fn start_echo(&mut self, index: usize, unit: &Unit, log: Arc<Log>) -> Input {
-        // Echo needs none of it, but a reference that leads nowhere is a mistake all the same.
-        if let Err(message) = self.source().env(&unit.spec, Env::new()) {
-            let reason = "CreateContainerConfigError";
-            return Input::Blocked {
-                unit: index,
-                reason,
-                message,
-            };
-        }
+        // Echo needs none of it, but commands that are run beside it do, and a reference that
+        // leads nowhere is a mistake all the same.
+        let launch = match self.launch(&unit.spec, &[]) {
+            Ok(launch) => launch,
+            Err(message) => {
+                let reason = "CreateContainerConfigError";
+                return Input::Blocked {
+                    unit: index,
+                    reason,
+                    message,
+                };
+            }
+        };
+        self.show(&unit.spec.name, Arc::new(launch), None);
         let meta = &self.machine.pod().object.meta;
         let identity = Identity {
             pod: meta.name.to_string(),
@@ -193,6 +207,8 @@ impl Worker {
             }
         };
         let (stop, stopped) = mpsc::unbounded_channel();
+        let (attach, point) = watch::channel(None);
+        self.show(&unit.spec.name, launch.clone(), Some(point));
         let run = Run {
             launch: launch.clone(),
             log,
@@ -200,6 +216,12 @@ impl Worker {
             post_start: unit.spec.lifecycle.post_start.clone(),
             pre_stop: unit.spec.lifecycle.pre_stop.clone(),
             last_words: unit.spec.termination_message_policy == "FallbackToLogsOnError",
+            console: Console {
+                stdin: unit.spec.stdin,
+                once: unit.spec.stdin_once,
+                tty: unit.spec.tty,
+            },
+            attach,
             stop: stopped,
             registry: self.context.registry.clone(),
             clock: self.context.clock,
@@ -234,6 +256,15 @@ impl Worker {
             },
         );
         None
+    }
+
+    /// Lets sessions begin beside a run.
+    fn show(&self, container: &str, launch: Arc<Launch>, attach: Option<PointReceiver>) {
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shown) = board.runs.get_mut(container) {
+            shown.launch = Some(launch);
+            shown.attach = attach;
+        }
     }
 
     /// Environment, arguments and folder of a container's process.

@@ -97,7 +97,10 @@ pub(super) fn serve(
             format!("container not found (\"{name}\")")
         } else {
             let meta = &plan.pod.meta;
-            format!("container {name} not found in pod {}_{}", meta.name, meta.namespace)
+            format!(
+                "container {name} not found in pod {}_{}",
+                meta.name, meta.namespace
+            )
         };
         return Err(raw(upgrade::plain(StatusCode::INTERNAL_SERVER_ERROR, text)));
     }
@@ -215,11 +218,7 @@ async fn over_spdy(
 }
 
 /// The streams that a client of SPDY opens, named by their `streamType`.
-async fn opened(
-    connection: &mut Connection,
-    wants: &Streams,
-    resizes: bool,
-) -> Option<Client> {
+async fn opened(connection: &mut Connection, wants: &Streams, resizes: bool) -> Option<Client> {
     let (mut stdin, mut resize) = (None, None);
     let (mut stdout, mut stderr, mut error) = (None, None, None);
     loop {

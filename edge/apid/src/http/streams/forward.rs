@@ -193,7 +193,11 @@ async fn over_spdy(io: impl AsyncRead + AsyncWrite + Send + 'static, goal: Goal)
                 let text = format!(
                     "error processing stream for request {id}: {kind} stream already assigned"
                 );
-                let errors = if is_error { &other.stream } else { &half.stream };
+                let errors = if is_error {
+                    &other.stream
+                } else {
+                    &half.stream
+                };
                 errors.output.send(text.into()).await;
                 halves.insert(id, other);
             }
@@ -213,7 +217,11 @@ async fn over_spdy(io: impl AsyncRead + AsyncWrite + Send + 'static, goal: Goal)
 
 /// Port and kind of a stream; nothing for one that has none.
 fn purpose(stream: &Stream) -> Option<(u16, bool)> {
-    let port = stream.header("port").parse().ok().filter(|port| *port > 0)?;
+    let port = stream
+        .header("port")
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)?;
     match stream.header("streamtype") {
         "error" => Some((port, true)),
         "data" => Some((port, false)),
@@ -264,7 +272,9 @@ async fn pair(goal: Goal, port: u16, data: Stream, error: Stream) {
             Some(why)
         }
     };
-    let text = why.map(|why| goal.complaint(port, &why)).unwrap_or_default();
+    let text = why
+        .map(|why| goal.complaint(port, &why))
+        .unwrap_or_default();
     error.output.finish(text.into()).await;
 }
 

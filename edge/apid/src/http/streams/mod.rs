@@ -10,6 +10,7 @@
 mod exec;
 mod forward;
 mod pipe;
+mod proxy;
 mod spdy;
 pub(super) mod target;
 mod upgrade;
@@ -34,10 +35,15 @@ pub(super) async fn connect(
     if path.subresource == "log" {
         return super::logs::serve(front, &call, path).await;
     }
-    if call.query.get("dryRun").is_some_and(|text| !text.is_empty()) {
+    if call
+        .query
+        .get("dryRun")
+        .is_some_and(|text| !text.is_empty())
+    {
         return Err(answer::bad_request("dryRun is not supported").into());
     }
     match path.subresource.as_str() {
+        "proxy" => proxy::serve(front, call, path).await,
         "portforward" => forward::serve(front, call, path),
         _ => exec::serve(front, call, path),
     }

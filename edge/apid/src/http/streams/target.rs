@@ -98,7 +98,9 @@ fn elsewhere(front: &Front, path: &ResourcePath, name: &str) -> Result<Node, Api
 /// The Node names no address.
 pub(super) fn kubelet(node: &Value) -> Result<(String, i64), ApiError> {
     let status = &node["status"];
-    let list = status["addresses"].as_array().map_or(&[][..], Vec::as_slice);
+    let list = status["addresses"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let of = |kind: &str| {
         let mut all = list.iter();
         all.find(|address| address["type"] == kind)

@@ -122,7 +122,9 @@ pub(super) fn to_websocket(
     if text("sec-websocket-version") != Some("13") {
         let mut response = plain(StatusCode::BAD_REQUEST, "missing or bad WebSocket Version");
         let version = HeaderValue::from_static("13");
-        response.headers_mut().insert("sec-websocket-version", version);
+        response
+            .headers_mut()
+            .insert("sec-websocket-version", version);
         return Err(response);
     }
     let key = text("sec-websocket-key").filter(|key| !key.is_empty() && key.len() <= 64);
@@ -130,10 +132,14 @@ pub(super) fn to_websocket(
     let key = key.ok_or_else(refused)?;
     let accept = HeaderValue::from_str(&websocket::accept(key)).map_err(|_| refused())?;
     let mut response = switching(HeaderValue::from_static("websocket"));
-    response.headers_mut().insert("sec-websocket-accept", accept);
+    response
+        .headers_mut()
+        .insert("sec-websocket-accept", accept);
     if !protocol.is_empty() {
         let value = HeaderValue::from_static(protocol);
-        response.headers_mut().insert("sec-websocket-protocol", value);
+        response
+            .headers_mut()
+            .insert("sec-websocket-protocol", value);
     }
     Ok(response)
 }

@@ -95,7 +95,8 @@ impl Decoder {
             if self.data.is_some() {
                 return Ok(self.part());
             }
-            let Some(&[a, b, c, d, flags, e, f, g]) = self.buffer.first_chunk::<HEAD_BYTES>() else {
+            let Some(&[a, b, c, d, flags, e, f, g]) = self.buffer.first_chunk::<HEAD_BYTES>()
+            else {
                 return Ok(None);
             };
             let length = u32::from_be_bytes([0, e, f, g]) as usize;

@@ -154,7 +154,9 @@ impl Reader {
             Event::Ping(id) => {
                 if id % 2 == 1 {
                     // One that finds no room is a client that does not read.
-                    let _ = self.outgoing.try_send(Outgoing::Pong(id.to_be_bytes().to_vec().into()));
+                    let _ = self
+                        .outgoing
+                        .try_send(Outgoing::Pong(id.to_be_bytes().to_vec().into()));
                 }
                 Ok(())
             }

@@ -51,7 +51,11 @@ impl Channels {
             message: Message::default(),
             beat: Bytes::new(),
         };
-        let ends = Ends::begin(reader.run(from), write(to, dialect, queue), outgoing.clone());
+        let ends = Ends::begin(
+            reader.run(from),
+            write(to, dialect, queue),
+            outgoing.clone(),
+        );
         Self { outgoing, ends }
     }
 
@@ -183,11 +187,7 @@ impl Reader {
     fn decoded(&mut self, text: &[u8], last: bool) -> Option<Bytes> {
         let rest = &mut self.message.rest;
         rest.extend_from_slice(text);
-        let whole = if last {
-            rest.len()
-        } else {
-            rest.len() / 4 * 4
-        };
+        let whole = if last { rest.len() } else { rest.len() / 4 * 4 };
         let tail = rest.split_off(whole);
         let decoded = STANDARD.decode(&rest).ok()?;
         *rest = tail;

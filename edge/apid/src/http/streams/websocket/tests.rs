@@ -85,10 +85,7 @@ fn what_breaks_the_protocol_is_refused() {
         (sent(3, true, b"a"), "unknown opcode"),
         (sent(11, true, b"a"), "unknown opcode"),
         (sent(8, true, b"a"), "close without a whole status"),
-        (
-            sent(9, false, b"a"),
-            "control frame in pieces or too long",
-        ),
+        (sent(9, false, b"a"), "control frame in pieces or too long"),
         (
             sent(9, true, &[0; 126]),
             "control frame in pieces or too long",

@@ -134,10 +134,19 @@ fn blocks_that_zlib_packed_are_read() {
 #[test]
 fn what_breaks_the_protocol_is_refused() {
     let cases = [
-        (vec![0x80, 2, 0, 1, 0, 0, 0, 0], "another version of the protocol"),
-        (vec![0x80, 3, 0, 5, 0, 0, 0, 0], "unknown kind of control frame"),
+        (
+            vec![0x80, 2, 0, 1, 0, 0, 0, 0],
+            "another version of the protocol",
+        ),
+        (
+            vec![0x80, 3, 0, 5, 0, 0, 0, 0],
+            "unknown kind of control frame",
+        ),
         (vec![0x80, 3, 0, 1, 0, 1, 0, 0], "control frame too long"),
-        (vec![0x80, 3, 0, 6, 0, 0, 0, 1, 0], "control frame too short"),
+        (
+            vec![0x80, 3, 0, 6, 0, 0, 0, 1, 0],
+            "control frame too short",
+        ),
         (vec![0, 0, 0, 0, 0, 0, 0, 0], "data without a stream"),
     ];
     for (bytes, why) in cases {
