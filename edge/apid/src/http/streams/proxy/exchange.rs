@@ -6,7 +6,7 @@ use super::{html, raw};
 use crate::http::streams::upgrade;
 use crate::http::{Answer, Body, Call, Failure, Front, Peer, reply};
 use api::answer;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Uri, Version};

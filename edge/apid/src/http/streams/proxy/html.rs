@@ -54,7 +54,8 @@ pub(super) fn rewrite(page: &str, links: &Links) -> String {
         rest = &rest[at..];
         let name = element(rest);
         if rest.starts_with("<!--") {
-            take(&mut out, &mut rest, end_of(rest, "-->"));
+            let end = end_of(rest, "-->");
+            take(&mut out, &mut rest, end);
         } else if name.is_empty() {
             // An end tag, a declaration or a lone bracket.
             take(&mut out, &mut rest, 1);
