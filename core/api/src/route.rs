@@ -158,7 +158,9 @@ impl Verb {
     pub fn of(method: &str, path: &ResourcePath, watch: bool) -> Result<Self, ApiError> {
         if path.subresource == "proxy" {
             return match method {
-                "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(Self::Connect),
+                "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => {
+                    Ok(Self::Connect)
+                }
                 _ => Err(answer::method_not_allowed()),
             };
         }

@@ -100,7 +100,9 @@ fn relocate(headers: &mut HeaderMap, links: &Links) -> bool {
 
 fn is_page(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim() == "text/html"
 }
 
@@ -127,7 +129,11 @@ async fn page(
         }
     }
     let all = all.freeze();
-    let plain = if gzip { unpack(&all) } else { Some(all.to_vec()) };
+    let plain = if gzip {
+        unpack(&all)
+    } else {
+        Some(all.to_vec())
+    };
     let text = plain.and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(text) = text else {
         return Body::Whole(Some(all));

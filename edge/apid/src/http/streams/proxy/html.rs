@@ -222,16 +222,28 @@ mod tests {
     fn links_are_rewritten_and_the_rest_stays() {
         let cases = [
             ("<a href=\"/x\">x</a>", "<a href=\"/p/x\">x</a>"),
-            ("<A  HREF='/x?a=1&amp;b=2' id=q>", "<A  HREF=\"/p/x?a=1&amp;b=2\" id=q>"),
-            ("<img src=/i.png alt=\"a>b\"/>", "<img src=\"/p/i.png\" alt=\"a>b\"/>"),
+            (
+                "<A  HREF='/x?a=1&amp;b=2' id=q>",
+                "<A  HREF=\"/p/x?a=1&amp;b=2\" id=q>",
+            ),
+            (
+                "<img src=/i.png alt=\"a>b\"/>",
+                "<img src=\"/p/i.png\" alt=\"a>b\"/>",
+            ),
             ("<p href=\"/x\">1 < 2</p>", "<p href=\"/x\">1 < 2</p>"),
             ("<!-- <a href=\"/x\"> -->", "<!-- <a href=\"/x\"> -->"),
             (
                 "<script src=\"/s.js\">'<a href=\"/x\">'</script><link href=/c>",
                 "<script src=\"/p/s.js\">'<a href=\"/x\">'</script><link href=\"/p/c\">",
             ),
-            ("<!doctype html><a name href = /x>", "<!doctype html><a name href = \"/p/x\">"),
-            ("<a href=\"x\"><a href=\"//b/c\">", "<a href=\"x\"><a href=\"//b/c\">"),
+            (
+                "<!doctype html><a name href = /x>",
+                "<!doctype html><a name href = \"/p/x\">",
+            ),
+            (
+                "<a href=\"x\"><a href=\"//b/c\">",
+                "<a href=\"x\"><a href=\"//b/c\">",
+            ),
             ("<a href=\"/x", "<a href=\"/p/x\""),
             ("<a ='/x' =href>", "<a ='/x' =href>"),
         ];

@@ -85,10 +85,13 @@ impl Place {
 
     /// `host:port`.
     pub(super) fn authority(&self) -> String {
-        target::join(&self.ip.to_string(), match &self.port {
-            Ok(port) => port.to_string(),
-            Err(text) => text.clone(),
-        })
+        target::join(
+            &self.ip.to_string(),
+            match &self.port {
+                Ok(port) => port.to_string(),
+                Err(text) => text.clone(),
+            },
+        )
     }
 
     pub(super) fn ip(&self) -> IpAddr {
@@ -164,7 +167,11 @@ fn pod(front: &Front, path: &ResourcePath) -> Result<Place, ApiError> {
 
 /// The port that is asked for by number or name; else the first that a container declares.
 fn pod_port<'a>(mut declared: impl Iterator<Item = &'a Value>, id: &Id) -> Result<u16, String> {
-    let number = |port: &Value| port["containerPort"].as_u64().and_then(|n| u16::try_from(n).ok());
+    let number = |port: &Value| {
+        port["containerPort"]
+            .as_u64()
+            .and_then(|n| u16::try_from(n).ok())
+    };
     if id.port.is_empty() {
         let default = if id.https { 443 } else { 80 };
         return Ok(declared.next().and_then(number).unwrap_or(default));
@@ -193,7 +200,9 @@ fn service(front: &Front, path: &ResourcePath) -> Result<Place, ApiError> {
         port = found["name"].as_str().unwrap_or_default().to_owned();
     }
     let endpoints = get(front, path, Resource::ENDPOINTS, id.name)?.value();
-    let subsets = endpoints["subsets"].as_array().map_or(&[][..], Vec::as_slice);
+    let subsets = endpoints["subsets"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     if subsets.is_empty() {
         return Err(none(id.name));
     }
@@ -203,7 +212,9 @@ fn service(front: &Front, path: &ResourcePath) -> Result<Place, ApiError> {
         let Some(number) = ports.find(named).and_then(|port| port["port"].as_u64()) else {
             continue;
         };
-        let addresses = subset["addresses"].as_array().map_or(&[][..], Vec::as_slice);
+        let addresses = subset["addresses"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
         let backing = from_random(addresses).find_map(|address| backing(front, path, address));
         if let Some((ip, here)) = backing {
             return Ok(Place {
@@ -251,7 +262,11 @@ fn unavailable(message: String) -> ApiError {
 pub(super) fn node(front: &Front, path: &ResourcePath) -> Result<Option<String>, ApiError> {
     let id = parse(path, "node")?;
     let node = get(front, path, Resource::NODES, id.name)?;
-    if front.pods.as_ref().is_some_and(|pods| pods.is_node(id.name)) {
+    if front
+        .pods
+        .as_ref()
+        .is_some_and(|pods| pods.is_node(id.name))
+    {
         return Ok(None);
     }
     let (host, _) = target::kubelet(&node.value())?;
@@ -290,6 +305,9 @@ mod tests {
         assert_eq!(port("p:admin"), Ok(9090));
         assert_eq!(port("p:1"), Ok(1));
         assert_eq!(port("p:99999"), Err("99999".to_owned()));
-        assert_eq!(pod_port([].iter(), &Id::parse("https:p:").unwrap()), Ok(443));
+        assert_eq!(
+            pod_port([].iter(), &Id::parse("https:p:").unwrap()),
+            Ok(443)
+        );
     }
 }
