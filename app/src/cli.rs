@@ -55,6 +55,19 @@ enum Command {
     Explain(ExplainOptions),
     /// Show what a running `portolan up` serves, and every problem it knows of
     Status(StatusOptions),
+    /// Write all objects to one file, while the server runs or while it does not
+    ///
+    /// A running server hands out its state as of one instant, with everything that it has
+    /// acknowledged; nothing stops meanwhile. The file is text, one object a line, with a checksum
+    /// at its end, and readable by its owner only, since it holds Secrets. Certificates and keys
+    /// of the server are not in it: a restored cluster makes its own.
+    Backup(BackupOptions),
+    /// Make a data directory out of a backup
+    ///
+    /// The backup is checked to its end before anything is written. The restored cluster goes on
+    /// at a higher resourceVersion than it had, so that clients which watched it list anew and
+    /// never see it go back.
+    Restore(RestoreOptions),
     /// Delete the data directory of a `portolan up` that is not running
     Reset(ResetOptions),
     /// Print the version
@@ -128,6 +141,30 @@ pub(crate) struct ResetOptions {
     pub(crate) yes: bool,
 }
 
+#[derive(Args)]
+pub(crate) struct BackupOptions {
+    /// Data directory of the server
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// File to write; one that is there is replaced once the new one is whole; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct RestoreOptions {
+    /// File that `portolan backup` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Data directory to make; no server may run on it
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Replace the cluster that the directory holds, or one that is damaged; what it held is kept
+    /// beside it as store.redb.replaced
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 impl Cli {
     /// Runs the command that was asked for.
     pub(crate) fn run(self) -> anyhow::Result<()> {
@@ -136,6 +173,8 @@ impl Cli {
             Command::Plan(options) => crate::plan::run(&options),
             Command::Explain(options) => crate::explain::run(&options),
             Command::Status(options) => crate::status::run(&options),
+            Command::Backup(options) => crate::backup::run(&options),
+            Command::Restore(options) => crate::backup::restore(&options),
             Command::Reset(options) => crate::reset::run(&options),
             Command::Version => {
                 println!(

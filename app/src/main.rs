@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod backup;
 mod cli;
 mod config;
 mod controllers;

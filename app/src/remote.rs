@@ -4,13 +4,14 @@ use anyhow::{Context, bail};
 use base64::Engine;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use model::{Object, Resource};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde::Deserialize;
 use serde_json::Value;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +134,32 @@ impl Remote {
         Ok(objects)
     }
 
+    /// GET of a path, whose answer is written as it comes.
+    pub(crate) async fn download(&self, path: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+        let mut body = self.ask(path).await?;
+        let next = async |body: &mut Incoming| tokio::time::timeout(TIMEOUT, body.frame()).await;
+        while let Some(frame) = next(&mut body)
+            .await
+            .with_context(|| format!("GET {path}: nothing came for {TIMEOUT:?}"))?
+        {
+            let frame = frame.with_context(|| format!("GET {path}"))?;
+            if let Some(data) = frame.data_ref() {
+                out.write_all(data).context("cannot write the answer")?;
+            }
+        }
+        Ok(())
+    }
+
     async fn fetch(&self, path: &str) -> anyhow::Result<Bytes> {
+        let body = http_body_util::Limited::new(self.ask(path).await?, ANSWER_BYTES)
+            .collect()
+            .await;
+        let body = body.map_err(|error| anyhow::anyhow!("GET {path}: {error}"))?;
+        Ok(body.to_bytes())
+    }
+
+    /// Sends a request and gives back the body of its good answer.
+    async fn ask(&self, path: &str) -> anyhow::Result<Incoming> {
         let stream = TcpStream::connect(&self.address).await.with_context(|| {
             format!(
                 "nothing answers at {}: is `portolan up` running?",
@@ -159,20 +185,16 @@ impl Remote {
             .body(Empty::<Bytes>::new())?;
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = http_body_util::Limited::new(response.into_body(), ANSWER_BYTES)
-            .collect()
-            .await;
-        let body = body
-            .map_err(|error| anyhow::anyhow!("GET {path}: {error}"))?
-            .to_bytes();
-        if !status.is_success() {
-            let message: Value = serde_json::from_slice(&body).unwrap_or_default();
-            bail!(
-                "GET {path}: {status} {}",
-                message["message"].as_str().unwrap_or_default()
-            );
+        if status.is_success() {
+            return Ok(response.into_body());
         }
-        Ok(body)
+        let body = http_body_util::Limited::new(response.into_body(), ANSWER_BYTES);
+        let body = body.collect().await.map(|body| body.to_bytes());
+        let message: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
+        bail!(
+            "GET {path}: {status} {}",
+            message["message"].as_str().unwrap_or_default()
+        )
     }
 }
 

@@ -195,7 +195,8 @@ impl Up {
     }
 }
 
-fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
+/// Makes a directory that only its owner reads.
+pub(crate) fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
     let made = std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -56,8 +56,14 @@ impl Up {
 
     /// Ends the server at once, as a power cut would, and starts it again on the same data.
     pub(crate) fn kill_and_restart(&mut self) {
+        self.restart_after(|| ());
+    }
+
+    /// The same, with something done while no server runs.
+    pub(crate) fn restart_after(&mut self, between: impl FnOnce()) {
         self.child.kill().expect("the server can be killed");
         self.child.wait().expect("the server ends");
+        between();
         self.child = spawn(&self.dir, &self.arguments);
         self.wait_ready();
     }

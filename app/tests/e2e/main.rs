@@ -1,5 +1,6 @@
 //! End to end: the built `portolan`, the real kubectl, curl and dig.
 
+mod backup;
 mod bad_input;
 mod bulk;
 mod commands;

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod backup;
 mod bootstrap;
 mod client;
 mod clock;
@@ -30,6 +31,7 @@ mod store;
 mod tests;
 mod yaml;
 
+pub use backup::{BACKUP_PATH, Backup, BackupError};
 pub use client::Client;
 pub use hub::Batch;
 pub use metrics::{LATENCY_BUCKETS, Metrics};

@@ -1,5 +1,6 @@
 //! HTTP: from a request to an answer.
 
+mod backup;
 mod body;
 mod documents;
 mod health;
@@ -151,6 +152,9 @@ async fn dispatch(front: &Arc<Front>, call: Call) -> Result<Answer, Failure> {
     match Route::parse(&call.registry, &segments) {
         Route::Other => {
             auth::authorize_path(&call.user, &method, &path)?;
+            if path == crate::BACKUP_PATH && method == "GET" {
+                return Err(backup::serve(front));
+            }
             documents::serve(front, call, &method, &path, &segments)
         }
         Route::Nothing => {
