@@ -95,9 +95,34 @@ const LARGEST_REGEX: usize = 1 << 20;
 /// # Errors
 /// The text for the user.
 pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
+    if let Some(count) = excessive_repeat(pattern) {
+        return Err(format!(
+            "error parsing regexp: invalid repeat count: `{count}`"
+        ));
+    }
     let mut builder = regex::RegexBuilder::new(pattern);
     let compiled = builder.size_limit(LARGEST_REGEX).build();
     compiled.map_err(|error| format!("error parsing regexp: {}", why_no_regex(pattern, &error)))
+}
+
+/// Go repeats nothing more than a thousand times: `{1001}`.
+fn excessive_repeat(pattern: &str) -> Option<&str> {
+    let mut escaped = false;
+    for (at, c) in pattern.char_indices() {
+        if c == '{' && !escaped {
+            let end = pattern[at..]
+                .find('}')
+                .map_or(pattern.len(), |end| at + end + 1);
+            let count = &pattern[at..end];
+            let numbers = count[1..].trim_end_matches('}').split(',');
+            let mut numbers = numbers.filter_map(|number| number.parse::<u32>().ok());
+            if numbers.any(|number| number > 1000) {
+                return Some(count);
+            }
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    None
 }
 
 /// Why a pattern is no regular expression, in Go's words where there are any.

@@ -7,8 +7,12 @@ use super::token::{Set, Tok, Token};
 use crate::ast::{Ast, Expr, Kind, op};
 use crate::source::{Issues, Place};
 
-/// How deep expressions may be nested.
+/// How deep operators and selections may be nested.
 const DEEPEST: usize = 250;
+
+/// How deep brackets may be nested. The API server allows as many as above; this keeps the
+/// stack small, and is still far beyond what anybody writes.
+const DEEPEST_BRACKETS: usize = 100;
 
 /// The parse cannot go on at all; the reason was told.
 pub(super) struct Stop;
@@ -37,7 +41,7 @@ pub(super) struct Parser<'t, 'i, 's> {
     nesting: usize,
 }
 
-pub(super) const RELATIONS: Set = Set::of(&[
+const RELATIONS: Set = Set::of(&[
     Tok::Equals,
     Tok::NotEquals,
     Tok::In,
@@ -48,6 +52,10 @@ pub(super) const RELATIONS: Set = Set::of(&[
 ]);
 const FACTORS: Set = Set::of(&[Tok::Star, Tok::Slash, Tok::Percent]);
 const TERMS: Set = Set::of(&[Tok::Plus, Tok::Minus]);
+const OPERATORS: Set = RELATIONS
+    .or(FACTORS)
+    .or(TERMS)
+    .or(Set::of(&[Tok::And, Tok::Or]));
 
 /// What an expression begins with.
 pub(super) const FIRST: Set = Set::of(&[
@@ -101,6 +109,7 @@ impl<'t, 'i, 's> Parser<'t, 'i, 's> {
     }
 
     /// Runs `rule` where `follow` can come after it.
+    #[inline(always)]
     pub(super) fn within(&mut self, follow: Set, rule: fn(&mut Self) -> Parsed) -> Parsed {
         self.follow.push(follow);
         let result = rule(self);
@@ -126,24 +135,25 @@ impl<'t, 'i, 's> Parser<'t, 'i, 's> {
 
     pub(super) fn expr(&mut self) -> Parsed {
         self.nesting += 1;
-        if self.nesting > DEEPEST {
+        if self.nesting > DEEPEST_BRACKETS {
             let message = format!("expression recursion limit exceeded: {DEEPEST}");
             return Err(self.stop(message));
         }
-        let result = self.conditional();
+        let condition = self.within(OPERATORS.or(Set::of(&[Tok::Question])), Self::or)?;
+        let result = if self.token().kind == Tok::Question {
+            self.conditional(condition)
+        } else {
+            Ok(condition)
+        };
         self.nesting -= 1;
         result
     }
 
-    fn conditional(&mut self) -> Parsed {
-        let condition = self.within(Set::of(&[Tok::Question]), Self::or)?;
+    fn conditional(&mut self, condition: Node) -> Parsed {
         let question = self.token();
-        if question.kind != Tok::Question {
-            return Ok(condition);
-        }
         self.consume();
         let id = self.id_at(question);
-        let yes = self.within(Set::of(&[Tok::Colon]), Self::or)?;
+        let yes = self.within(OPERATORS.or(Set::of(&[Tok::Colon])), Self::or)?;
         if !self.matches(Tok::Colon)? {
             return self.failed("expr", Set::of(&[Tok::Colon]));
         }
@@ -154,62 +164,56 @@ impl<'t, 'i, 's> Parser<'t, 'i, 's> {
         self.deeper(expr, depth)
     }
 
+    /// Terms joined by `||`, each joined by `&&`, as balanced trees.
     fn or(&mut self) -> Parsed {
-        self.chain(Tok::Or, op::OR, Self::and)
-    }
-
-    fn and(&mut self) -> Parsed {
-        self.chain(Tok::And, op::AND, Self::relation)
-    }
-
-    /// Terms joined by one operator, as a balanced tree.
-    fn chain(&mut self, word: Tok, name: &'static str, term: fn(&mut Self) -> Parsed) -> Parsed {
-        let follow = Set::of(&[word]);
-        let first = self.within(follow, term)?;
-        let mut depth = first.depth;
-        let mut terms = vec![first.expr];
-        let mut operators = Vec::new();
-        while self.token().kind == word {
+        let (mut ors, mut ands) = (Chain::default(), Chain::default());
+        loop {
+            ands.push(self.arithmetic()?);
             let operator = self.token();
+            match operator.kind {
+                Tok::And => {
+                    self.consume();
+                    ands.operators.push(self.id_at(operator));
+                }
+                Tok::Or => {
+                    self.consume();
+                    ors.push(std::mem::take(&mut ands).tree(op::AND));
+                    ors.operators.push(self.id_at(operator));
+                }
+                _ => {
+                    ors.push(ands.tree(op::AND));
+                    return Ok(ors.tree(op::OR));
+                }
+            }
+        }
+    }
+
+    /// Relations, sums and products, the tighter first, all from the left.
+    fn arithmetic(&mut self) -> Parsed {
+        let mut operators: Vec<Token> = Vec::new();
+        let mut operands = vec![self.unary()?];
+        loop {
+            let next = self.token();
+            while let Some(operator) = operators.last()
+                && tightness(operator.kind) >= tightness(next.kind)
+            {
+                let operator = *operator;
+                operators.pop();
+                if let (Some(right), Some(left)) = (operands.pop(), operands.pop()) {
+                    operands.push(self.binary(operator, left, right)?);
+                }
+            }
+            if tightness(next.kind) == 0 {
+                return Ok(operands.pop().unwrap_or_else(|| self.unspecified()));
+            }
             self.consume();
-            let next = self.within(follow, term)?;
-            operators.push(self.id_at(operator));
-            depth = depth.max(next.depth);
-            terms.push(next.expr);
+            operators.push(next);
+            operands.push(self.unary()?);
         }
-        let expr = balance(name, &mut terms.into_iter(), &operators);
-        Ok(Node { expr, depth })
     }
 
-    fn relation(&mut self) -> Parsed {
-        let mut left = self.within(RELATIONS, Self::sum)?;
-        while RELATIONS.has(self.token().kind) {
-            left = self.binary(left, RELATIONS, Self::sum)?;
-        }
-        Ok(left)
-    }
-
-    fn sum(&mut self) -> Parsed {
-        let mut left = self.product()?;
-        while TERMS.has(self.token().kind) {
-            left = self.binary(left, FACTORS.or(TERMS), Self::product)?;
-        }
-        Ok(left)
-    }
-
-    fn product(&mut self) -> Parsed {
-        let mut left = self.within(FACTORS.or(TERMS), Self::unary)?;
-        while FACTORS.has(self.token().kind) {
-            left = self.binary(left, FACTORS.or(TERMS), Self::unary)?;
-        }
-        Ok(left)
-    }
-
-    fn binary(&mut self, left: Node, follow: Set, right: fn(&mut Self) -> Parsed) -> Parsed {
-        let operator = self.token();
-        self.consume();
+    fn binary(&mut self, operator: Token, left: Node, right: Node) -> Parsed {
         let id = self.id_at(operator);
-        let right = self.within(follow, right)?;
         let depth = left.depth.max(right.depth);
         let expr = self.call(
             id,
@@ -268,6 +272,38 @@ impl<'t, 'i, 's> Parser<'t, 'i, 's> {
         Node {
             expr: Expr::new(id, Kind::Unspecified),
             depth: 0,
+        }
+    }
+}
+
+/// How tightly a binary operator binds; 0 for what is none.
+fn tightness(kind: Tok) -> u8 {
+    match kind {
+        kind if FACTORS.has(kind) => 3,
+        kind if TERMS.has(kind) => 2,
+        kind if RELATIONS.has(kind) => 1,
+        _ => 0,
+    }
+}
+
+/// Terms and the operators between them.
+#[derive(Default)]
+struct Chain {
+    terms: Vec<Expr>,
+    operators: Vec<usize>,
+    depth: usize,
+}
+
+impl Chain {
+    fn push(&mut self, node: Node) {
+        self.depth = self.depth.max(node.depth);
+        self.terms.push(node.expr);
+    }
+
+    fn tree(self, name: &str) -> Node {
+        Node {
+            expr: balance(name, &mut self.terms.into_iter(), &self.operators),
+            depth: self.depth,
         }
     }
 }

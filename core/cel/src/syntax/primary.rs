@@ -98,10 +98,12 @@ impl Parser<'_, '_, '_> {
         if optional {
             self.consume();
         }
+        let after = self.token().offset;
         self.follow.push(POSTFIX);
         let name = self.field_name();
         self.follow.pop();
         let Some((token, name)) = name? else {
+            self.mistake(after, "unsupported ident kind");
             return Ok(operand);
         };
         let depth = operand.depth;
@@ -123,9 +125,7 @@ impl Parser<'_, '_, '_> {
     /// A field's name; None when there is none, which was told.
     fn field_name(&mut self) -> Result<Option<(Token, String)>, super::parser::Stop> {
         if !self.sync(NAMES)? || !NAMES.has(self.token().kind) {
-            let offset = self.token().offset;
             self.fail("name", NAMES)?;
-            self.mistake(offset, "unsupported ident kind");
             return Ok(None);
         }
         let token = self.token();
@@ -159,6 +159,10 @@ impl Parser<'_, '_, '_> {
         }
         let id = self.id_at(open);
         let close = Set::of(&[Tok::RBracket]);
+        let first = FIRST.or(Set::of(&[Tok::Question]));
+        if !optional && !self.sync(first)? {
+            return self.failed("index", first);
+        }
         let index = self.within(close, Self::expr)?;
         if !self.matches(Tok::RBracket)? {
             return self.failed("index", close);
@@ -278,11 +282,15 @@ impl Parser<'_, '_, '_> {
         let id = self.id_at(self.token());
         self.consume();
         let fields = self.sequence(&STRUCT, |parser, many: &mut Many<FieldInit>| {
+            let start = parser.token().offset;
             parser.optional_mark();
             parser.follow.push(Set::of(&[Tok::Colon]));
             let name = parser.field_name();
             parser.follow.pop();
-            let name = name?.map_or_else(String::new, |(_, name)| name);
+            let Some((_, name)) = name? else {
+                parser.mistake(start, "unsupported ident kind");
+                return Ok(());
+            };
             let colon = parser.token();
             if !parser.matches(Tok::Colon)? {
                 return parser.fail("struct", Set::of(&[Tok::Colon]));
