@@ -117,17 +117,17 @@ pub fn object_meta(metadata: &Value) -> Result<(Value, Vec<String>), DecodeError
     Ok((value, strict.iter().filter_map(path).collect()))
 }
 
-/// Validates embedded resources everywhere in a value. At the root the value itself is taken as one.
+/// As [`validate`], with the value itself taken as a resource or not, and errors below `path`.
 pub(super) fn validate_as(
     schema: &Node,
     value: &Value,
     path: &str,
-    meta: MetaRules,
+    (is_resource, meta): (bool, MetaRules),
     errors: &mut Vec<FieldError>,
 ) {
     let path = Path::Text(path);
-    if !schema.embedded
-        && path.is_root()
+    if is_resource
+        && !schema.embedded
         && let Value::Object(fields) = value
     {
         resource(fields, &path, meta, errors);

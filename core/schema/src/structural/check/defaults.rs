@@ -12,13 +12,13 @@ use serde_json::{Map, Value};
 pub(super) fn has_unpruned(node: &Node) -> bool {
     any(node, &|place| {
         let default = place.default.as_ref();
-        default.is_some_and(|default| is_unpruned(place, default))
+        default.is_some_and(|default| is_unpruned(place, default, place.embedded))
     })
 }
 
-fn is_unpruned(node: &Node, default: &Value) -> bool {
+fn is_unpruned(node: &Node, default: &Value, resource: bool) -> bool {
     let mut pruned = default.clone();
-    prune::prune(node, &mut pruned, node.embedded);
+    prune::prune(node, &mut pruned, resource);
     pruned != *default
 }
 
@@ -121,7 +121,7 @@ impl Walk<'_> {
             if inside_meta {
                 self.metadata_default(default, &at, resource, errors);
             } else {
-                self.default(node, default, &at, is_resource, errors);
+                self.default(node, default, &at, resource, errors);
             }
         }
         if let Some(items) = node.items.as_deref() {
@@ -150,7 +150,8 @@ impl Walk<'_> {
             Err(error) => Some(error.to_string()),
             Ok(()) => {
                 let mut found = Vec::new();
-                embedded::validate_as(resource.schema, &whole, "", self.options.meta, &mut found);
+                let meta = self.options.meta;
+                embedded::validate_as(resource.schema, &whole, "", (true, meta), &mut found);
                 let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
                 match texts.len() {
                     0 => None,
@@ -170,20 +171,23 @@ impl Walk<'_> {
         node: &Node,
         default: &Value,
         at: &Path<'_>,
-        is_resource: bool,
+        resource: &Resource<'_>,
         errors: &mut Vec<FieldError>,
     ) {
-        if !self.options.tolerance.unpruned_defaults && is_unpruned(node, default) {
+        let is_top = resource.steps.is_empty();
+        let is_resource = node.embedded || (is_top && resource.is_root);
+        if !self.options.tolerance.unpruned_defaults && is_unpruned(node, default, is_resource) {
             errors.push(invalid(at, default, "must not have unknown fields"));
         }
         let prefix = at.to_string();
         let mut value = default.clone();
-        if let Err(error) = embedded::coerce_at(node, &mut value, &prefix, node.embedded) {
+        if let Err(error) = embedded::coerce_at(node, &mut value, &prefix, is_resource) {
             errors.push(*error);
             return;
         }
         let before = errors.len();
-        embedded::validate_as(node, &value, &prefix, self.options.meta, errors);
+        let meta = self.options.meta;
+        embedded::validate_as(node, &value, &prefix, (is_resource, meta), errors);
         if errors.len() == before {
             validate::by_schema(node, &value, None, &prefix, errors);
         }
@@ -191,7 +195,7 @@ impl Walk<'_> {
             return;
         }
         // Once as if it had been there before, once as if it were new.
-        let rules = Rules::of(node, is_resource);
+        let rules = Rules::of(node, is_top);
         let mut left = self.budget;
         for old in [Some(&value), None] {
             let mut asked = rules::Asked::new(self.budget);

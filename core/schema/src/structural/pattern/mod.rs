@@ -1,7 +1,14 @@
-//! Patterns: Go's regular expressions, compiled at first use.
+//! Patterns: Go's regular expressions, checked with Go's words, compiled at first use.
 
-use regex::Regex;
+mod class;
+mod escape;
+mod go;
+
+use regex::{Regex, RegexBuilder};
 use std::sync::OnceLock;
+
+/// Most memory that a compiled pattern may take, in bytes.
+const COMPILED_SIZE: usize = 32 << 20;
 
 /// A regular expression of a schema.
 #[derive(Clone, Debug)]
@@ -32,18 +39,25 @@ impl Pattern {
 
     /// Whether the pattern is found in the text; one that does not compile is found nowhere.
     pub(super) fn found_in(&self, text: &str) -> bool {
-        let compiled = self.compiled.get_or_init(|| Regex::new(&self.text).ok());
+        let compiled = self.compiled.get_or_init(|| compile(&self.text));
         compiled.as_ref().is_some_and(|regex| regex.is_match(text))
     }
 
-    /// Whether it can be compiled.
+    /// Whether it is a regular expression.
     ///
     /// # Errors
     /// What Go says about it: `error parsing regexp: missing closing ): …`.
     pub(super) fn check(&self) -> Result<(), String> {
-        match Regex::new(&self.text) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(format!("error parsing regexp: `{}`", self.text)),
-        }
+        go::translate(&self.text).map(|_| ())
     }
 }
+
+fn compile(text: &str) -> Option<Regex> {
+    let translated = go::translate(text).ok()?;
+    let mut builder = RegexBuilder::new(&translated);
+    builder.size_limit(COMPILED_SIZE).nest_limit(1000);
+    builder.build().ok()
+}
+
+#[cfg(test)]
+mod tests;
