@@ -173,11 +173,27 @@ pub fn go_quote(text: &str) -> String {
             c if (c as u32) < 0x20 || c as u32 == 0x7f => {
                 out.push_str(&format!("\\x{:02x}", c as u32));
             }
+            c if is_invisible(c) && (c as u32) < 0x1_0000 => {
+                out.push_str(&format!("\\u{:04x}", c as u32));
+            }
+            c if is_invisible(c) => out.push_str(&format!("\\U{:08x}", c as u32)),
             c => out.push(c),
         }
     }
     out.push('"');
     out
+}
+
+/// Blanks other than the space, controls, marks of format and private characters: what Go escapes.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || (c.is_whitespace() && c != ' ')
+        || matches!(
+            c as u32,
+            0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f
+                | 0xe000..=0xf8ff | 0xfeff | 0xfff9..=0xfffb | 0xfffe | 0xffff
+                | 0xe0001..=0xe007f | 0xf_0000..=0x10_ffff
+        )
 }
 
 /// One entry of `details.causes`.

@@ -126,8 +126,8 @@ pub struct Forbidden {
     pub definitions: BTreeMap<String, Node>,
     /// `patternProperties`
     pub pattern_properties: BTreeMap<String, Node>,
-    /// The names in `dependencies`
-    pub dependencies: Vec<String>,
+    /// `dependencies`, with the schemas among them
+    pub dependencies: BTreeMap<String, Option<Node>>,
     /// Whether there is `dependencies`, even an empty one
     pub has_dependencies: bool,
     /// `additionalItems`

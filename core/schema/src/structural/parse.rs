@@ -200,17 +200,18 @@ impl Fields<'_> {
             return Ok(None);
         }
         let dependencies = self.0.get("dependencies").and_then(Value::as_object);
+        let mut named = BTreeMap::new();
+        for (name, value) in dependencies.into_iter().flatten() {
+            let schema = value.is_object().then(|| read(value, depth - 1));
+            named.insert(name.clone(), schema.transpose()?);
+        }
         Ok(Some(Box::new(Forbidden {
             id: self.text("id"),
             schema: self.text("$schema"),
             reference: self.optional("$ref"),
             definitions: self.schemas("definitions", depth)?,
             pattern_properties: self.schemas("patternProperties", depth)?,
-            dependencies: dependencies
-                .into_iter()
-                .flatten()
-                .map(|(k, _)| k.clone())
-                .collect(),
+            dependencies: named,
             has_dependencies: dependencies.is_some(),
             additional_items: self.additional("additionalItems", depth)?,
             item_list,

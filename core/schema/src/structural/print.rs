@@ -17,13 +17,13 @@ pub(super) fn bad_value(value: &Value) -> String {
 pub(super) fn plain_number(number: &Number) -> String {
     match number.as_i64() {
         Some(whole) => whole.to_string(),
-        None => float(number.as_f64().unwrap_or_default(), 21),
+        None => float(number.as_f64().unwrap_or_default()),
     }
 }
 
 /// A float as `%v` prints it: the shortest digits that read back, with an exponent below 1e-4 and
-/// from 1e21 on.
-pub(super) fn float(value: f64, largest: i32) -> String {
+/// from one million on.
+pub(super) fn float(value: f64) -> String {
     if !value.is_finite() {
         return match value {
             v if v.is_nan() => "NaN".to_owned(),
@@ -34,7 +34,7 @@ pub(super) fn float(value: f64, largest: i32) -> String {
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value != 0.0 && (exponent < -4 || exponent >= largest) {
+    if value != 0.0 && (exponent < -4 || exponent >= 6) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }

@@ -189,7 +189,7 @@ impl Walk<'_> {
         let meta = self.options.meta;
         embedded::validate_as(node, &value, &prefix, (is_resource, meta), errors);
         if errors.len() == before {
-            validate::by_schema(node, &value, None, &prefix, errors);
+            validate::default_value(node, &value, &prefix, errors);
         }
         if errors.len() > before || !node.has_rules() {
             return;

@@ -221,6 +221,12 @@ impl Walk<'_> {
             for (name, child) in &refused.definitions {
                 self.down(child, None, &at.key(name), &below, errors);
             }
+            let at = path.field("dependencies");
+            for (name, child) in &refused.dependencies {
+                if let Some(child) = child {
+                    self.down(child, None, &at.key(name), &below, errors);
+                }
+            }
         }
     }
 

@@ -44,13 +44,16 @@ pub(super) fn is_cidr(text: &str) -> bool {
         && length.parse::<u64>().is_ok_and(|length| length <= most)
 }
 
-/// `mac`: 6, 8 or 20 bytes, with colons, dashes, or dots between pairs of bytes.
+/// `mac`: 6, 8 or 20 bytes, with colons, dashes, dots between pairs of bytes, or nothing.
 pub(super) fn is_mac(text: &str) -> bool {
     let (separator, digits) = match text.as_bytes() {
         [_, _, b':', ..] => (':', 2),
         [_, _, b'-', ..] => ('-', 2),
         [_, _, _, _, b'.', ..] => ('.', 4),
-        _ => return false,
+        plain => {
+            let sizes = matches!(plain.len(), 12 | 16 | 40);
+            return sizes && plain.iter().all(u8::is_ascii_hexdigit);
+        }
     };
     let groups: Vec<&str> = text.split(separator).collect();
     let fits = |group: &&str| group.len() == digits && group.bytes().all(|c| c.is_ascii_hexdigit());

@@ -71,7 +71,7 @@ fn status(root: &Node, new: &Value, old: Option<&Value>, errors: &mut Vec<FieldE
 
 /// Validates values. What did not change since `old` is not complained about; since that only takes
 /// errors away, it is looked at only when there are some.
-pub(super) fn by_schema(
+fn by_schema(
     schema: &Node,
     new: &Value,
     old: Option<&Value>,
@@ -86,6 +86,21 @@ pub(super) fn by_schema(
         let correlated = Correlated { new, old, schema };
         found = values::validate(schema, new, Some(correlated), prefix);
     }
+    add_once(found, errors);
+}
+
+/// Validates a default.
+pub(super) fn default_value(
+    schema: &Node,
+    value: &Value,
+    prefix: &str,
+    errors: &mut Vec<FieldError>,
+) {
+    add_once(values::validate_default(schema, value, prefix), errors);
+}
+
+/// Several branches may say the same.
+fn add_once(found: Vec<FieldError>, errors: &mut Vec<FieldError>) {
     for error in found {
         if !errors.contains(&error) {
             errors.push(error);

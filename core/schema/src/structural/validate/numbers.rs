@@ -168,13 +168,8 @@ fn multiple_of(found: &mut Found<'_>, held: Held, factor: f64, path: &Path<'_>) 
             } else {
                 value / factor
             };
-            let text = print::float(value, 21);
-            (
-                print::float(factor, 21),
-                factor > 0.0,
-                is_whole(quotient),
-                text,
-            )
+            let text = print::float(value);
+            (print::float(factor), factor > 0.0, is_whole(quotient), text)
         }
     };
     if !positive {
@@ -204,7 +199,7 @@ fn limit(
             let limit = converted(limit);
             (Some(value.cmp(&limit)), limit.to_string())
         }
-        Held::Float(value) => (value.partial_cmp(&limit), print::float(limit, 21)),
+        Held::Float(value) => (value.partial_cmp(&limit), print::float(limit)),
     };
     let Some(order) = order else { return };
     let (words, bad) = match side {

@@ -20,6 +20,7 @@ pub(super) fn validate(
 ) -> Vec<FieldError> {
     let mut found = Found {
         prefix,
+        is_default: false,
         errors: Vec::new(),
         matches: 0,
     };
@@ -27,10 +28,23 @@ pub(super) fn validate(
     found.errors
 }
 
+/// Validates a default. The original takes any type here where an integer or a string may be.
+pub(super) fn validate_default(schema: &Node, value: &Value, prefix: &str) -> Vec<FieldError> {
+    let mut found = Found {
+        prefix,
+        is_default: true,
+        errors: Vec::new(),
+        matches: 0,
+    };
+    found.value(schema, value, None, &Path::Root);
+    found.errors
+}
+
 /// What a walk found: errors, and how many checks were made, by which the branch of an `anyOf` or
 /// `oneOf` is chosen whose errors are told.
 pub(super) struct Found<'p> {
     prefix: &'p str,
+    is_default: bool,
     errors: Vec<FieldError>,
     matches: u32,
 }
@@ -39,6 +53,7 @@ impl Found<'_> {
     fn branch(&self) -> Self {
         Found {
             prefix: self.prefix,
+            is_default: self.is_default,
             errors: Vec::new(),
             matches: 0,
         }
@@ -109,8 +124,12 @@ impl Found<'_> {
         }
     }
 
+    fn has_type(&self, schema: &Node) -> bool {
+        (schema.int_or_string && !self.is_default) || schema.shape != Shape::Any
+    }
+
     fn null(&mut self, schema: &Node, path: &Path<'_>) {
-        if has_type(schema) && !schema.nullable {
+        if self.has_type(schema) && !schema.nullable {
             self.wrong_type(path, &type_words(schema), "null");
         } else {
             self.matches += 1;
@@ -124,7 +143,7 @@ impl Found<'_> {
         old: Option<Correlated<'_>>,
         path: &Path<'_>,
     ) {
-        if has_type(schema) || schema.format.is_some() {
+        if self.has_type(schema) || schema.format.is_some() {
             self.shape(schema, value, path);
             self.matches += 1;
         }
@@ -403,10 +422,6 @@ impl Found<'_> {
 fn kept<'a>(old: Option<Correlated<'a>>, name: &str, path: &Path<'_>) -> Option<Correlated<'a>> {
     let hidden = path.is_root() && (name == "apiVersion" || name == "kind");
     old.filter(|_| !hidden).and_then(|old| old.key(name))
-}
-
-fn has_type(schema: &Node) -> bool {
-    schema.int_or_string || schema.shape != Shape::Any
 }
 
 fn has_shape(schema: &Node, shape: Shape) -> bool {
