@@ -305,6 +305,17 @@ fn start_gateway(
     Ok((Arc::new(server), planner))
 }
 
+/// Signs tokens in Secrets with the API server's key.
+fn token_signer(client: Client) -> control::TokenSigner {
+    control::TokenSigner(Arc::new(move |whom| {
+        let account = (whom.account, whom.uid);
+        let token = client.secret_token(whom.namespace, account, whom.secret);
+        token
+            .inspect_err(|error| tracing::error!(%error, "cannot sign a token"))
+            .ok()
+    }))
+}
+
 fn spawn_controllers(config: &Config, api: &apid::Server, client: Client) -> anyhow::Result<()> {
     let ca = api.ca_certificate();
     let ca_pem = std::fs::read_to_string(ca);
@@ -312,7 +323,7 @@ fn spawn_controllers(config: &Config, api: &apid::Server, client: Client) -> any
         node: config.runner.then(|| config.node_name.clone()),
         load_balancer_pool: config.runner.then_some(config.load_balancer_cidr),
         ca_pem: ca_pem.with_context(|| format!("cannot read {}", ca.display()))?,
-        token_signer: None,
+        token_signer: Some(token_signer(client.clone())),
     };
     let client = client.named("kube-controller-manager");
     tokio::spawn(async move {

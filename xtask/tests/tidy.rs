@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Core crates may depend on `model`, and on these.
-const CORE_ARROWS: [(&str, &str); 7] = [
+const CORE_ARROWS: [(&str, &str); 8] = [
+    ("api", "access"),
     ("registry", "access"),
     ("schema", "cel"),
     ("registry", "cel"),

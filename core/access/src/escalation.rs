@@ -74,20 +74,17 @@ pub fn check_binding(
     if only_collected(binding, old) || may(policy, user, "bind", asked) {
         return Ok(());
     }
+    let resource = if namespace.is_empty() {
+        Resource::CLUSTER_ROLE_BINDINGS
+    } else {
+        Resource::ROLE_BINDINGS
+    };
     let rules = policy.role(kind, namespace, role_name);
-    let rules = rules.ok_or_else(|| ApiError::not_found(target, role_name))?;
+    // It is the role that is missing; the original names the resource of the request.
+    let rules = rules.ok_or_else(|| ApiError::not_found(resource, role_name))?;
     confirm(policy, user, namespace, rules).map_err(|why| {
-        let resource = if namespace.is_empty() {
-            "clusterrolebindings"
-        } else {
-            "rolebindings"
-        };
-        refused(
-            RBAC_GROUP,
-            resource,
-            text(&binding["metadata"]["name"]),
-            &why,
-        )
+        let name = text(&binding["metadata"]["name"]);
+        refused(RBAC_GROUP, resource.plural(), name, &why)
     })
 }
 

@@ -143,7 +143,17 @@ fn is_own_node(user: &User, wanted: &str) -> bool {
     service_account_of(&user.name).is_some() && matches!(own, Some([only]) if only == node)
 }
 
-/// The user that a request acts as from here on.
+/// What a request became by impersonation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Impersonated {
+    /// Whom it acts as
+    pub user: User,
+    /// Which mode allowed it, to be tried first when the same user impersonates again
+    pub mode: usize,
+}
+
+/// The user that a request acts as from here on. `first` is the mode that last allowed this user
+/// to impersonate: it is tried before the others.
 ///
 /// # Errors
 /// 403 with the refusal of the first mode that could have allowed it.
@@ -152,16 +162,25 @@ pub fn impersonate(
     user: &User,
     wanted: &Wanted,
     asked: &Attributes,
-) -> Result<User, ApiError> {
-    let mut first = None;
-    for mode in MODES.into_iter().filter(|mode| mode.applies(user, wanted)) {
-        let check = Check { policy, user, mode };
+    first: Option<usize>,
+) -> Result<Impersonated, ApiError> {
+    let rest = (0..MODES.len()).filter(|mode| Some(*mode) != first);
+    let mut refusal = None;
+    for number in first.into_iter().chain(rest) {
+        let Some(mode) = MODES.get(number).filter(|mode| mode.applies(user, wanted)) else {
+            continue;
+        };
+        let check = Check {
+            policy,
+            user,
+            mode: *mode,
+        };
         match check.run(wanted, asked) {
-            Ok(became) => return Ok(became),
-            Err(error) => first = first.or(Some(error)),
+            Ok(user) => return Ok(Impersonated { user, mode: number }),
+            Err(error) => refusal = refusal.or(Some(error)),
         }
     }
-    Err(first.unwrap_or_else(|| ApiError::new(500, "", "all impersonation modes failed")))
+    Err(refusal.unwrap_or_else(|| ApiError::new(500, "", "all impersonation modes failed")))
 }
 
 struct Check<'a> {

@@ -27,10 +27,13 @@ pub mod token;
 pub use attributes::{Asked, Attributes, forbidden};
 pub use bootstrap::bootstrap;
 pub use escalation::{check_binding, check_role};
-pub use impersonation::{Wanted, impersonate};
+pub use impersonation::{Impersonated, Wanted, impersonate};
 pub use policy::{Decision, Policy, Rules};
 pub use rule::Rule;
 pub use subject::{Subject, service_account_of, service_account_user};
+
+#[cfg(test)]
+mod tests;
 
 /// The group that may do everything, whatever is stored.
 pub const MASTERS: &str = "system:masters";

@@ -43,7 +43,7 @@ struct Binding {
 }
 
 /// The bindings of one namespace, or those of the cluster.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Bindings {
     by_name: BTreeMap<String, Arc<Binding>>,
     by_subject: BTreeMap<Who, BTreeMap<String, Arc<Binding>>>,
@@ -94,7 +94,7 @@ impl Bindings {
 }
 
 /// All that is stored about who may do what.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// By namespace (empty for ClusterRoles) and name
     roles: BTreeMap<String, BTreeMap<String, Arc<[Rule]>>>,

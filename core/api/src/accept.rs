@@ -74,6 +74,14 @@ fn clauses(header: &str) -> Vec<Clause<'_>> {
     all
 }
 
+fn not_acceptable() -> ApiError {
+    ApiError::new(
+        406,
+        "NotAcceptable",
+        "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+    )
+}
+
 impl Accept {
     /// Picks the first clause that can be served.
     ///
@@ -85,13 +93,18 @@ impl Accept {
             return Ok(Self::default());
         }
         let found = clauses(header).iter().find_map(Self::of_clause);
-        found.ok_or_else(|| {
-            ApiError::new(
-                406,
-                "NotAcceptable",
-                "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
-            )
-        })
+        found.ok_or_else(not_acceptable)
+    }
+
+    /// The same, for kinds that no Table shows.
+    ///
+    /// # Errors
+    /// 406 when a Table is wanted.
+    pub fn without_tables(self) -> Result<Self, ApiError> {
+        match self.transform {
+            Transform::Table(_) => Err(not_acceptable()),
+            _ => Ok(self),
+        }
     }
 
     fn of_clause(clause: &Clause<'_>) -> Option<Self> {

@@ -61,6 +61,13 @@ impl Route {
     }
 }
 
+/// Kinds that are only asked have no objects to name.
+fn has_objects(kind: &Kind) -> bool {
+    ["get", "update", "patch", "delete"]
+        .iter()
+        .any(|verb| kind.has_verb(verb))
+}
+
 fn is_known(registry: &Registry, group: &str, version: &str) -> bool {
     registry.has_version(group, version)
 }
@@ -90,7 +97,7 @@ fn resource(
     {
         return match rest {
             [] => path(kind, namespace, "", ""),
-            [name] => path(kind, namespace, name, ""),
+            [name] if has_objects(&kind) => path(kind, namespace, name, ""),
             [name, sub] if kind.subresource(sub).is_some() => path(kind, namespace, name, sub),
             [name, "proxy", ..] if kind.subresource("proxy").is_some() => {
                 path(kind, namespace, name, "proxy")
@@ -101,8 +108,9 @@ fn resource(
     let (plural, rest) = rest.split_first()?;
     let kind = lookup(plural)?;
     match rest {
+        [] if kind.namespaced && !kind.has_verb("list") => None,
         [] => path(kind, "", "", ""),
-        [name] if !kind.namespaced => path(kind, "", name, ""),
+        [name] if !kind.namespaced && has_objects(&kind) => path(kind, "", name, ""),
         [name, sub] if !kind.namespaced && kind.subresource(sub).is_some() => {
             path(kind, "", name, sub)
         }

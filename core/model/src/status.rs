@@ -302,7 +302,10 @@ impl std::fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 fn details(name: &str, group: &str, kind: &str) -> Value {
-    let mut object = json!({"kind": kind});
+    let mut object = json!({});
+    if !kind.is_empty() {
+        object["kind"] = kind.into();
+    }
     if !name.is_empty() {
         object["name"] = name.into();
     }

@@ -16,6 +16,7 @@ pub mod print;
 mod strategy;
 mod work;
 
+pub use access::review_errors;
 pub use crd::CustomObjects;
 pub use net::indexes::Indexes;
 pub use strategy::{Companions, Context, Operation, Rules, Strategy, Subresource};

@@ -26,6 +26,8 @@ pub struct Context<'a> {
     pub dry_run: bool,
     /// Who asks, for admission that depends on it
     pub user: &'a User,
+    /// Name in the request's path; empty for POST
+    pub name: &'a str,
     /// `apiVersion` of the request's path, e.g. `events.k8s.io/v1`; Events are validated by it
     pub api_version: &'a str,
 }

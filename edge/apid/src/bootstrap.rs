@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 pub(crate) async fn run(hub: &Hub, address: SocketAddr) -> Result<(), ApiError> {
     let mut wanted = cluster(hub);
     wanted.extend(api_service(hub, address));
+    wanted.extend(access::bootstrap());
     {
         let committed = hub.committed();
         wanted.retain(|(resource, value)| {

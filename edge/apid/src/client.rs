@@ -1,8 +1,11 @@
 //! The API for those in the same process: same checks, no sockets.
 
+use crate::auth::{Keys, Minted, Tokens};
 use crate::hub::{Batch, Hub};
+use access::token::Named;
 use api::{Outcome, Reply, Request};
-use model::{ApiError, EventNote, Object, Resource, View, Write};
+use model::{ApiError, EventNote, Object, Resource, Timestamp, View, Write};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -10,13 +13,15 @@ use tokio::sync::mpsc;
 #[derive(Clone)]
 pub struct Client {
     pub(crate) hub: Arc<Hub>,
+    keys: Arc<Keys>,
     agent: Arc<str>,
 }
 
 impl Client {
-    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, keys: Arc<Keys>) -> Self {
         Self {
             hub,
+            keys,
             agent: "portolan".into(),
         }
     }
@@ -26,6 +31,7 @@ impl Client {
     pub fn named(&self, agent: &str) -> Self {
         Self {
             hub: self.hub.clone(),
+            keys: self.keys.clone(),
             agent: agent.into(),
         }
     }
@@ -67,6 +73,68 @@ impl Client {
     /// channel is not bounded, since a controller that does not keep up is a bug to be seen.
     pub fn subscribe(&self) -> (Vec<Arc<Object>>, mpsc::UnboundedReceiver<Batch>) {
         self.hub.subscribe()
+    }
+
+    fn tokens(&self) -> Tokens<'_> {
+        Tokens {
+            keys: &self.keys,
+            hub: &self.hub,
+        }
+    }
+
+    /// A token for a Pod's ServiceAccount, as a `serviceAccountToken` volume shows it: bound to the
+    /// Pod, for `audience` (empty for the API server itself), for `seconds` from now on (at least
+    /// 600). Its holder should have a new one after four fifths of that time.
+    ///
+    /// # Errors
+    /// 404 when Pod or ServiceAccount is gone, 422 for seconds out of range.
+    pub fn pod_token(
+        &self,
+        pod: &Object,
+        audience: &str,
+        seconds: i64,
+    ) -> Result<Minted, ApiError> {
+        let spec = &pod.value()["spec"];
+        let account = spec["serviceAccountName"].as_str().unwrap_or("default");
+        let audiences: Vec<&str> = Some(audience)
+            .filter(|a| !a.is_empty())
+            .into_iter()
+            .collect();
+        let request = json!({"metadata": {}, "spec": {
+            "audiences": audiences, "expirationSeconds": seconds,
+            "boundObjectRef": {
+                "apiVersion": "v1", "kind": "Pod", "name": &*pod.meta.name, "uid": &*pod.meta.uid,
+            },
+        }});
+        let answered = self
+            .tokens()
+            .request(&pod.meta.namespace, account, request)?;
+        let status = &answered["status"];
+        let text = |key: &str| status[key].as_str().unwrap_or_default();
+        let expires = Timestamp::parse(text("expirationTimestamp")).unwrap_or_default();
+        Ok(Minted {
+            token: text("token").to_owned(),
+            expires,
+        })
+    }
+
+    /// The token that a Secret of type `kubernetes.io/service-account-token` holds: the same for
+    /// the same ServiceAccount and Secret, good as long as both are there.
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    pub fn secret_token(
+        &self,
+        namespace: &str,
+        account: (&str, &str),
+        secret: &str,
+    ) -> Result<String, ApiError> {
+        let (name, uid) = account;
+        let account = Named {
+            name: name.to_owned(),
+            uid: uid.to_owned(),
+        };
+        self.tokens().in_secret(namespace, &account, secret)
     }
 
     /// The kinds that are served.

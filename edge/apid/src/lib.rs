@@ -5,8 +5,8 @@
 //!                  └──► Hub::committed ─► get, list
 //! ```
 //!
-//! **Invariants.** An answer to a write is sent after the write is on disk. Requests without a
-//! client certificate of the server's own authority reach health and version only. Every buffer
+//! **Invariants.** An answer to a write is sent after the write is on disk. Everyone may
+//! do what RBAC grants them; who shows no credentials is anonymous. Every buffer
 //! that a client can fill has a bound.
 //!
 //! **Does not** decide what a request means: that is `core/api`'s.
@@ -31,6 +31,7 @@ mod store;
 mod tests;
 mod yaml;
 
+pub use auth::Minted;
 pub use backup::{BACKUP_PATH, Backup, BackupError};
 pub use client::Client;
 pub use hub::Batch;

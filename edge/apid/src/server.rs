@@ -1,11 +1,12 @@
 //! Start and stop: store, certificates, listener, connections.
 
+use crate::auth::{Access, AnyCertificate, Keys};
 use crate::http::{self, Front};
 use crate::hub::Hub;
 use crate::lock::Lock;
 use crate::pki::Authority;
 use crate::store::{Loaded, Store};
-use crate::{Client, Metrics, Settings, StartError, auth, bootstrap, kubeconfig};
+use crate::{Client, Metrics, Settings, StartError, bootstrap, kubeconfig};
 use ::http::Request;
 use api::{Committed, Engine, HistoryLimits};
 use hyper::body::Incoming;
@@ -60,7 +61,8 @@ impl Server {
             source,
         })?;
         let authority = Authority::open(&settings.data_dir)?;
-        let acceptor = tls(&authority, address)?;
+        let (acceptor, certificates) = tls(&authority, address)?;
+        let keys = Arc::new(Keys::new(&settings.data_dir));
         let (hub, writing) = open_hub(&settings, loaded)?;
         let started = bootstrap::run(&hub, address).await;
         if let Err(error) = started {
@@ -82,10 +84,12 @@ impl Server {
             sessions: Arc::new(Semaphore::new(http::SESSIONS)),
             stopping: stopping.clone(),
             documents: Default::default(),
+            access: Access::default(),
+            keys: keys.clone(),
         });
         let accepting = tokio::spawn(accept(
             listener,
-            acceptor,
+            (acceptor, certificates),
             front,
             connections.clone(),
             stopping,
@@ -94,7 +98,7 @@ impl Server {
             address,
             kubeconfig: path,
             ca: settings.data_dir.join("pki/ca.crt"),
-            client: Client::new(hub),
+            client: Client::new(hub, keys),
             stop,
             accepting: Some(accepting),
             writing: Some(writing),
@@ -190,7 +194,10 @@ fn open_hub(
         .map_err(StartError::file("store thread"))
 }
 
-fn tls(authority: &Authority, address: SocketAddr) -> Result<TlsAcceptor, StartError> {
+fn tls(
+    authority: &Authority,
+    address: SocketAddr,
+) -> Result<(TlsAcceptor, Arc<AnyCertificate>), StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Pki(error.to_string());
     let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     if !addresses.contains(&address.ip()) {
@@ -204,19 +211,20 @@ fn tls(authority: &Authority, address: SocketAddr) -> Result<TlsAcceptor, StartE
         .allow_unauthenticated()
         .build()
         .map_err(|e| failed(&e))?;
+    let verifier = Arc::new(AnyCertificate::new(verifier));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| failed(&e))?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(verifier.clone())
         .with_single_cert(vec![leaf.certificate.clone()], leaf.key())
         .map_err(|e| failed(&e))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok((TlsAcceptor::from(Arc::new(config)), verifier))
 }
 
 async fn accept(
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    tls: (TlsAcceptor, Arc<AnyCertificate>),
     front: Arc<Front>,
     connections: Arc<Semaphore>,
     mut stopping: watch::Receiver<bool>,
@@ -233,14 +241,14 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
-                let (acceptor, front) = (acceptor.clone(), front.clone());
+                let (tls, front) = (tls.clone(), front.clone());
                 tokio::spawn(async move {
                     front
                         .hub
                         .metrics
                         .connections
                         .fetch_add(1, Ordering::Relaxed);
-                    connection(stream, acceptor, &front).await;
+                    connection(stream, tls, &front).await;
                     front
                         .hub
                         .metrics
@@ -258,17 +266,18 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: &Arc<Front>) {
+async fn connection(
+    stream: TcpStream,
+    (acceptor, certificates): (TlsAcceptor, Arc<AnyCertificate>),
+    front: &Arc<Front>,
+) {
     let _ = stream.set_nodelay(true);
     let address = stream.peer_addr().ok().map(http::Peer);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
         return;
     };
     let (_, session) = stream.get_ref();
-    let peer = session.peer_certificates().and_then(|chain| chain.first());
-    let peer = peer
-        .and_then(|certificate| auth::user_of(certificate))
-        .map(Arc::new);
+    let peer = Arc::new(certificates.peer(session.peer_certificates()));
     let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
         let (front, peer) = (front.clone(), peer.clone());
         if let Some(address) = address {

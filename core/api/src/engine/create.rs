@@ -12,7 +12,7 @@ const SUFFIX_LENGTH: usize = 5;
 const PREFIX_LENGTH: usize = 63 - SUFFIX_LENGTH;
 
 /// A random uid (RFC 9562, version 4).
-fn uid(random: &dyn Fn() -> u64) -> String {
+pub(crate) fn uid(random: &dyn Fn() -> u64) -> String {
     let bits = (u128::from(random()) << 64) | u128::from(random());
     let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");

@@ -11,9 +11,12 @@ mod namespace;
 mod note;
 mod patch;
 mod pod;
+mod receive;
 mod scale;
 mod update;
 
+pub(crate) use create::uid;
+pub use receive::receive;
 pub use scale::scale_of;
 
 use crate::accept::PatchForm;
@@ -173,6 +176,7 @@ impl<'a> Scope<'a> {
             loopback_endpoints: settings.loopback_endpoints,
             dry_run: self.dry_run,
             user: &self.request.user,
+            name: &self.request.name,
             api_version: &self.api_version,
         }
     }

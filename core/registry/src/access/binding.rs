@@ -117,7 +117,7 @@ fn role_ref(errors: &mut Errors, role: &Value, namespaced: bool) {
         errors.not_supported(&path, role.text("apiGroup"), &[RBAC_GROUP]);
     }
     let kinds: &[&str] = if namespaced {
-        &["ClusterRole", "Role"]
+        &["Role", "ClusterRole"]
     } else {
         &["ClusterRole"]
     };
@@ -160,7 +160,7 @@ fn subject(errors: &mut Errors, path: &Path, subject: &Value, namespaced: bool) 
             }
         }
         _ => {
-            let kinds = ["Group", "ServiceAccount", "User"];
+            let kinds = ["ServiceAccount", "User", "Group"];
             errors.not_supported(&path.child("kind"), kind, &kinds);
         }
     }

@@ -3,9 +3,11 @@
 //! Source: `pkg/apis/rbac/v1/defaults.go`, `pkg/apis/rbac/validation`, `pkg/registry/rbac`.
 
 mod binding;
+mod review;
 mod role;
 
 pub(crate) use binding::{ClusterRoleBindings, RoleBindings};
+pub use review::review_errors;
 pub(crate) use role::{ClusterRoles, Roles};
 
 use crate::Context;

@@ -79,9 +79,7 @@ fn admit(object: &Value, old: Option<&Value>, context: &Context<'_>) -> Result<(
     let Some(policy) = policy_for(context) else {
         return Ok(());
     };
-    // POST names no object in its path.
-    let in_path = old.map_or("", |old| old.at("metadata").text("name"));
-    ::access::check_role(&policy, context.user, in_path, object, old)
+    ::access::check_role(&policy, context.user, context.name, object, old)
 }
 
 fn cluster_role(object: &Value, loose: bool) -> Vec<FieldError> {

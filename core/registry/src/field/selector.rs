@@ -46,29 +46,40 @@ pub(crate) fn label_selector(errors: &mut Errors, path: &Path, selector: &Value,
     );
     for (i, requirement) in selector.items("matchExpressions").iter().enumerate() {
         let path = path.child("matchExpressions").index(i);
+        let operator = requirement.text("operator");
+        if !matches!(operator, "In" | "NotIn" | "Exists" | "DoesNotExist") {
+            let path = path.child("operator");
+            errors.invalid(&path, operator, "not a valid selector operator");
+        }
         label_requirement(errors, &path, requirement, loose);
     }
 }
 
-fn label_requirement(errors: &mut Errors, path: &Path, requirement: &Value, loose: bool) {
-    let values = requirement.texts("values");
-    let operator = requirement.text("operator");
-    match operator {
-        "In" | "NotIn" if values.is_empty() => errors.required(
+/// The values that an operator needs or cannot have; unknown operators may have any.
+pub(crate) fn operator_values(errors: &mut Errors, path: &Path, requirement: &Value) {
+    let empty = requirement.items("values").is_empty();
+    match requirement.text("operator") {
+        "In" | "NotIn" if empty => errors.required(
             &path.child("values"),
             "must be specified when `operator` is 'In' or 'NotIn'",
         ),
-        "Exists" | "DoesNotExist" if !values.is_empty() => errors.forbidden(
+        "Exists" | "DoesNotExist" if !empty => errors.forbidden(
             &path.child("values"),
             "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
         ),
-        "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-        _ => errors.invalid(
-            &path.child("operator"),
-            operator,
-            "not a valid selector operator",
-        ),
+        _ => {}
     }
+}
+
+/// One requirement of a label selector, whatever its operator.
+pub(crate) fn label_requirement(
+    errors: &mut Errors,
+    path: &Path,
+    requirement: &Value,
+    loose: bool,
+) {
+    let values = requirement.texts("values");
+    operator_values(errors, path, requirement);
     label_key(errors, &path.child("key"), requirement.text("key"));
     if loose {
         return;

@@ -80,6 +80,7 @@ impl Bench {
             loopback_endpoints: self.loopback,
             dry_run: self.dry_run,
             user: &user,
+            name: "",
             api_version: "",
         })
     }

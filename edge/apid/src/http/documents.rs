@@ -56,6 +56,10 @@ pub(super) fn serve(
     let registry = &call.registry;
     let document = match parts[..] {
         ["version"] => Some(version()),
+        ["openid", "v1", "jwks"] if method == "GET" => return Ok(issuer_keys(front)?),
+        [".well-known", "openid-configuration"] if method == "GET" => {
+            return Ok(issuer(front));
+        }
         ["metrics"] if method == "GET" => return Ok(Answer::text(200, metrics(front))),
         ["openapi", "v2"] if method == "GET" => return Ok(openapi_v2(&call, registry)),
         ["openapi", "v3"] if method == "GET" => {
@@ -86,6 +90,31 @@ pub(super) fn serve(
         return Err(answer::method_not_allowed().into());
     }
     Ok(Answer::json(200, &document, pretty))
+}
+
+/// Documents about the issuer of ServiceAccounts' tokens may be kept for an hour.
+fn for_an_hour(content_type: &'static str, document: &Value) -> Answer {
+    let mut answer = Answer::new(200, content_type, document.to_string());
+    answer.header(header::CACHE_CONTROL, "public, max-age=3600");
+    answer
+}
+
+/// The public keys of the issuer (RFC 7517).
+fn issuer_keys(front: &Front) -> Result<Answer, Failure> {
+    let keys = front.keys.jwks().map_err(answer::internal)?;
+    Ok(for_an_hour("application/jwk-set+json", &keys))
+}
+
+/// The issuer (OpenID Connect Discovery 1.0, section 3).
+fn issuer(front: &Front) -> Answer {
+    let document = json!({
+        "issuer": access::token::ISSUER,
+        "jwks_uri": format!("https://{}/openid/v1/jwks", front.address),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    });
+    for_an_hour("application/json", &document)
 }
 
 /// The server's own metrics, and those that it was given.

@@ -7,16 +7,19 @@ mod health;
 mod logs;
 mod objects;
 mod reply;
+mod reviews;
 mod stream;
 mod streams;
 
 pub(crate) use body::Body;
-pub(crate) use reply::Answer;
+pub(crate) use reply::{Answer, percent_decode};
 pub(crate) use streams::SESSIONS;
 
+use crate::PodAccess;
+use crate::auth::{self, Access, Certificate, Keys, Tokens};
 use crate::hub::Hub;
-use crate::{PodAccess, auth};
-use api::{Accept, Query, Route, User, Verb};
+use access::{Asked, Attributes};
+use api::{Accept, FieldSelector, Query, Route, User, Verb};
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -41,6 +44,8 @@ pub(crate) struct Front {
     pub(crate) sessions: Arc<Semaphore>,
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) documents: documents::Documents,
+    pub(crate) access: Access,
+    pub(crate) keys: Arc<Keys>,
 }
 
 /// A request with its parts at hand.
@@ -80,7 +85,7 @@ impl Call {
 /// Answers one request; never fails.
 pub(crate) async fn serve(
     front: Arc<Front>,
-    peer: Option<Arc<User>>,
+    peer: Arc<Certificate>,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let started = Instant::now();
@@ -88,7 +93,12 @@ pub(crate) async fn serve(
     let query = reply::parse_query(parts.uri.query().unwrap_or_default());
     let pretty = api::is_pretty(&query, "");
     let head = parts.method == http::Method::HEAD;
-    let call = match auth::authenticate(peer.as_deref(), &parts.headers) {
+    let tokens = Tokens {
+        keys: &front.keys,
+        hub: &front.hub,
+    };
+    let now = crate::clock::now();
+    let call = match auth::authenticate(&peer, &parts.headers, &tokens, now) {
         Ok(user) => Call {
             parts,
             body,
@@ -145,33 +155,50 @@ fn warned(answered: Result<Answer, Failure>, text: &str, pretty: bool) -> Result
     }
 }
 
-async fn dispatch(front: &Arc<Front>, call: Call) -> Result<Answer, Failure> {
+/// What a request does, as access control sees it.
+fn attributes(call: &Call) -> Attributes {
+    let selector = FieldSelector::parse(call.query.text("fieldSelector"));
+    let selector = selector.unwrap_or_default();
+    let asked = Asked {
+        watch: call.query.flag("watch").unwrap_or(false),
+        name: selector.exact("metadata.name"),
+    };
+    let path = percent_decode(call.parts.uri.path());
+    Attributes::of_request(call.parts.method.as_str(), &path, asked)
+}
+
+/// Checks that the user may do what is asked; from here on the request is of whom it acts as.
+fn authorize(front: &Front, call: &mut Call) -> Result<(), ApiError> {
+    let asked = attributes(call);
+    let (access, hub) = (&front.access, &front.hub);
+    let wanted = auth::wanted(&call.parts.headers);
+    let user = std::mem::take(&mut call.user);
+    call.user = access.act_as(hub, user, &wanted, &asked)?;
+    access.authorize(hub, &call.user, &asked)
+}
+
+async fn dispatch(front: &Arc<Front>, mut call: Call) -> Result<Answer, Failure> {
+    authorize(front, &mut call)?;
     let path = call.parts.uri.path().to_owned();
     let method = call.parts.method.as_str().to_owned();
-    let segments: Vec<String> = path.split('/').skip(1).map(reply::percent_decode).collect();
+    let segments: Vec<String> = path.split('/').skip(1).map(percent_decode).collect();
     match Route::parse(&call.registry, &segments) {
-        Route::Other => {
-            auth::authorize_path(&call.user, &method, &path)?;
-            if path == crate::BACKUP_PATH && method == "GET" {
-                return Err(backup::serve(front));
-            }
-            documents::serve(front, call, &method, &path, &segments)
-        }
-        Route::Nothing => {
-            auth::authorize_path(&call.user, &method, &path)?;
-            Err(api::answer::no_such_resource().into())
-        }
+        Route::Other if path == crate::BACKUP_PATH && method == "GET" => Err(backup::serve(front)),
+        Route::Other => documents::serve(front, call, &method, &path, &segments),
+        Route::Nothing => Err(api::answer::no_such_resource().into()),
         Route::Resource(resource) => {
             let wants_watch = call.query.flag("watch").unwrap_or(false);
-            let verb = Verb::of(&method, &resource, wants_watch);
-            auth::authorize_resource(&call.user, *verb.as_ref().unwrap_or(&Verb::Get), &resource)?;
+            let verb = Verb::of(&method, &resource, wants_watch)?;
             let deprecation = resource.deprecation();
             let pretty = api::is_pretty(&call.query, "");
-            let answered = match verb? {
+            let answered = match verb {
                 Verb::Get => objects::get(front, &call, &resource),
                 Verb::List => objects::list(front, &call, &resource),
                 Verb::Watch => stream::watch(front, &call, &resource),
                 Verb::Connect => streams::connect(front, call, &resource).await,
+                Verb::Create if reviews::answers(&resource) => {
+                    reviews::create(front, call, &resource).await
+                }
                 verb => objects::write(front, call, &resource, verb).await,
             };
             match deprecation {

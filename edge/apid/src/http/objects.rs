@@ -10,7 +10,7 @@ use http::header;
 use model::ApiError;
 use schema::{Kind, Registry};
 
-fn renderer<'a>(
+pub(super) fn renderer<'a>(
     call: &'a Call,
     kind: &'a Kind,
     accept: &'a Accept,
@@ -121,7 +121,7 @@ pub(super) async fn write(
     Ok(answer)
 }
 
-fn read_payload(
+pub(super) fn read_payload(
     registry: &Registry,
     path: &ResourcePath,
     verb: Verb,
