@@ -104,13 +104,9 @@ impl Up {
 
     /// Runs kubectl with text on its standard input.
     pub(crate) fn kubectl_stdin(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = Command::new("kubectl");
+        let mut command = self.kubectl_command();
         command
-            .arg("--kubeconfig")
-            .arg(self.dir.join("kubeconfig"))
-            .args(arguments);
-        command.env("HOME", &self.dir).env_remove("KUBECONFIG");
-        command
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -121,6 +117,17 @@ impl Up {
         stdin.write_all(input.as_bytes()).expect("kubectl reads");
         drop(stdin);
         child.wait_with_output().expect("kubectl ends")
+    }
+
+    /// kubectl for this server, to be run by the caller.
+    pub(crate) fn kubectl_command(&self) -> Command {
+        let mut command = Command::new("kubectl");
+        command
+            .arg("--kubeconfig")
+            .arg(self.dir.join("kubeconfig"))
+            .env("HOME", &self.dir)
+            .env_remove("KUBECONFIG");
+        command
     }
 
     /// Runs kubectl and returns what it prints; it must succeed.

@@ -8,4 +8,5 @@ mod harness;
 mod live;
 mod mission;
 mod quickstart;
+mod streams;
 mod workloads;

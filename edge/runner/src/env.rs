@@ -2,8 +2,9 @@
 
 use crate::quantity;
 use crate::spec::{Container, EnvFrom, EnvSource, EnvVar, FieldRef, PodObject, ResourceFieldRef};
+use crate::tokens::Tokens;
 use base64::Engine as _;
-use model::{Resource, Service, View};
+use model::{Resource, Service, Timestamp, View};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,6 +18,9 @@ pub(crate) struct Source<'a> {
     pub(crate) view: &'a dyn View,
     pub(crate) pod_ips: &'a [IpAddr],
     pub(crate) node_ip: IpAddr,
+    /// Tokens of the Pod's ServiceAccount
+    pub(crate) tokens: &'a Tokens,
+    pub(crate) now: Timestamp,
     /// CPUs and bytes of memory of this machine: the limits of containers that set none
     pub(crate) capacity: Capacity,
 }

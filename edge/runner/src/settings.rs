@@ -1,5 +1,6 @@
 //! What the runner is told at its start.
 
+use crate::tokens::TokenSource;
 use model::Cidr;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub images: ImageMap,
     /// `clusterDomain`, `cluster.local` by default
     pub cluster_domain: String,
+    /// Makes the tokens of `serviceAccountToken` volumes; without it they are left out
+    pub tokens: Option<TokenSource>,
     /// `KUBECONFIG` for processes; none when unset
     pub kubeconfig: Option<PathBuf>,
     /// Longest that [`crate::Runner::shutdown`] waits for processes before it kills them
@@ -40,6 +43,7 @@ impl Settings {
             pod_cidrs: Cidr::new(pods, 16).into_iter().collect(),
             images: ImageMap::default(),
             cluster_domain: "cluster.local".to_owned(),
+            tokens: None,
             kubeconfig: None,
             shutdown_grace: Duration::from_secs(5),
             log_bytes_max: 5 << 20,

@@ -210,7 +210,17 @@ read!(Projection {
     secret: Option<FilesSource>,
     #[serde(rename = "downwardAPI")]
     downward_api: Option<DownwardSource>,
+    service_account_token: Option<TokenProjection>,
 });
+
+read!(
+    /// `serviceAccountToken`
+    TokenProjection {
+        audience: String,
+        expiration_seconds: Option<i64>,
+        path: String,
+    }
+);
 
 read!(
     /// A probe; unset numbers are the API's defaults

@@ -114,6 +114,16 @@ fn add_projection(
     if let Some(downward) = &projection.downward_api {
         add_downward(files, downward, mode, source)?;
     }
+    if let Some(wanted) = &projection.service_account_token
+        && let Some(token) = source.tokens.get(&source.pod.object, wanted, source.now)?
+    {
+        let token = Wanted {
+            bytes: token.into_bytes(),
+            // Processes are this user's, whatever the volume says of groups.
+            mode: 0o600,
+        };
+        files.insert(inside(&wanted.path)?, token);
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::machine::{Action, Input, Machine, State};
 use crate::probe::{Target, probe};
 use crate::process::Launch;
 use crate::spec::PodObject;
+use crate::tokens::Tokens;
 use crate::volumes::Volumes;
 use model::{EventNote, Object, ObjectKey, Problem, View, Write};
 use serde_json::{Value, json};
@@ -105,6 +106,7 @@ pub(crate) struct Worker {
     ips: Vec<IpAddr>,
     folder: PathBuf,
     volumes: Volumes,
+    tokens: Tokens,
     runs: BTreeMap<usize, Active>,
     sent: Option<Value>,
     flush_at: Option<Instant>,
@@ -143,6 +145,7 @@ impl Worker {
         let now = context.clock.now();
         let folder = folder_of(settings, &pod.object);
         let node_ip = settings.node_ip;
+        let tokens = Tokens::new(settings.tokens.clone());
         let machine = Machine::new(pod, &settings.images, ips.clone(), node_ip, now);
         Self {
             context,
@@ -153,6 +156,7 @@ impl Worker {
             ips,
             folder,
             volumes: Volumes::new(),
+            tokens,
             runs: BTreeMap::new(),
             sent: None,
             flush_at: None,
@@ -173,7 +177,9 @@ impl Worker {
             }
             let tick = self.machine.next_deadline();
             let tick = tick.map(|at| self.context.clock.instant(at));
-            let wake = tick.into_iter().chain(self.flush_at).min();
+            let renew = self.tokens.renew_at().filter(|_| !self.machine.is_over());
+            let renew = renew.map(|at| self.context.clock.instant(at));
+            let wake = tick.into_iter().chain(self.flush_at).chain(renew).min();
             tokio::select! {
                 message = self.inbox.recv() => match message {
                     Some(Message::Shutdown(grace)) => return self.shut_down(grace).await,
@@ -183,6 +189,9 @@ impl Worker {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                     if tick.is_some_and(|at| at <= Instant::now()) {
                         self.feed(Input::Tick);
+                    }
+                    if renew.is_some_and(|at| at <= Instant::now()) {
+                        self.refresh();
                     }
                 }
             }

@@ -20,14 +20,13 @@ pub(crate) enum Body {
     Whole(Option<Bytes>),
     /// Pieces as they come
     Pieces(mpsc::Receiver<Bytes>),
-    /// Another server's answer; the permit is given back at its end
-    Passed(Pin<Box<Incoming>>, Option<OwnedSemaphorePermit>),
-    /// The same after a part that was read already
-    Started(
-        Option<Bytes>,
-        Pin<Box<Incoming>>,
-        Option<OwnedSemaphorePermit>,
-    ),
+    /// Another server's answer, after what was read of it already; the permit is given back at
+    /// its end
+    Passed {
+        first: Option<Bytes>,
+        rest: Pin<Box<Incoming>>,
+        _permit: OwnedSemaphorePermit,
+    },
 }
 
 impl http_body::Body for Body {
@@ -43,10 +42,9 @@ impl http_body::Body for Body {
             Self::Pieces(pieces) => pieces
                 .poll_recv(context)
                 .map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
-            Self::Passed(body, _) => body.as_mut().poll_frame(context),
-            Self::Started(first, body, _) => match first.take() {
+            Self::Passed { first, rest, .. } => match first.take() {
                 Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-                None => body.as_mut().poll_frame(context),
+                None => rest.as_mut().poll_frame(context),
             },
         }
     }
@@ -55,8 +53,7 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Pieces(_) => false,
-            Self::Passed(body, _) => body.is_end_stream(),
-            Self::Started(first, body, _) => first.is_none() && body.is_end_stream(),
+            Self::Passed { first, rest, .. } => first.is_none() && rest.is_end_stream(),
         }
     }
 
@@ -65,8 +62,10 @@ impl http_body::Body for Body {
             Self::Whole(bytes) => {
                 http_body::SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
             }
-            Self::Passed(body, _) => body.size_hint(),
-            Self::Pieces(_) | Self::Started(..) => http_body::SizeHint::default(),
+            Self::Passed {
+                first: None, rest, ..
+            } => rest.size_hint(),
+            Self::Pieces(_) | Self::Passed { .. } => http_body::SizeHint::default(),
         }
     }
 }

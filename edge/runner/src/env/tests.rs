@@ -1,5 +1,6 @@
 use super::*;
 use crate::memory::Memory;
+use crate::tokens::Tokens;
 use serde_json::json;
 
 fn pod(container: serde_json::Value) -> PodObject {
@@ -53,6 +54,8 @@ fn env_of(container: serde_json::Value) -> Result<Env, String> {
         view: &view,
         pod_ips: &ips,
         node_ip: "127.0.0.1".parse().unwrap(),
+        tokens: &Tokens::default(),
+        now: Timestamp::default(),
         capacity: Capacity {
             cpus: 4,
             memory_bytes: 1 << 30,

@@ -61,7 +61,7 @@ impl Machine {
     }
 
     /// True once no container will run again.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase(), "Succeeded" | "Failed")
     }
 

@@ -1,3 +1,5 @@
+mod sessions;
+
 use super::*;
 use crate::memory::Memory;
 use serde_json::{Value, json};

@@ -2,6 +2,8 @@ use super::*;
 use crate::env::Capacity;
 use crate::memory::Memory;
 use crate::spec::PodObject;
+use crate::tokens::Tokens;
+use model::Timestamp;
 use serde_json::json;
 
 fn pod(volumes: serde_json::Value) -> PodObject {
@@ -33,6 +35,8 @@ data: {user: cm9vdA==}
         view: &view,
         pod_ips: &[],
         node_ip: "127.0.0.1".parse().unwrap(),
+        tokens: &Tokens::default(),
+        now: Timestamp::default(),
         capacity: Capacity {
             cpus: 1,
             memory_bytes: 1,

@@ -34,6 +34,8 @@ impl Worker {
             view: &*self.context.view,
             pod_ips: &self.ips,
             node_ip: self.context.settings.node_ip,
+            tokens: &self.tokens,
+            now: self.context.clock.now(),
             capacity: self.context.capacity,
         }
     }

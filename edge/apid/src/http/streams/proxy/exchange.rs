@@ -6,7 +6,7 @@ use super::{html, raw};
 use crate::http::streams::upgrade;
 use crate::http::{Answer, Body, Call, Failure, Front, Peer, reply};
 use api::answer;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Uri, Version};
@@ -79,7 +79,7 @@ pub(super) async fn pass_on(
     }
     head.version = Version::HTTP_11;
     let body = if relocate(&mut head.headers, &links) || !is_page(&head.headers) {
-        Body::Passed(Box::pin(body), Some(permit))
+        passed(None, body, permit)
     } else {
         page(&mut head.headers, body, &links, permit).await
     };
@@ -116,7 +116,7 @@ async fn page(
     let encoding = headers.get(header::CONTENT_ENCODING).cloned();
     let gzip = encoding.as_ref().is_some_and(|value| value == "gzip");
     if encoding.is_some() && !gzip {
-        return Body::Passed(Box::pin(body), Some(permit));
+        return passed(None, body, permit);
     }
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -125,7 +125,7 @@ async fn page(
             all.extend_from_slice(data);
         }
         if all.len() > PAGE_BYTES {
-            return Body::Started(Some(all.freeze()), Box::pin(body), Some(permit));
+            return passed(Some(all.freeze()), body, permit);
         }
     }
     let all = all.freeze();
@@ -142,6 +142,14 @@ async fn page(
     headers.remove(header::CONTENT_LENGTH);
     let bytes = if gzip { reply::gzip(&text) } else { text };
     Body::Whole(Some(bytes.into()))
+}
+
+fn passed(first: Option<Bytes>, rest: Incoming, permit: OwnedSemaphorePermit) -> Body {
+    Body::Passed {
+        first,
+        rest: Box::pin(rest),
+        _permit: permit,
+    }
 }
 
 /// What is in a gzip member (RFC 1952), if it is not too long.
@@ -254,7 +262,7 @@ pub(super) async fn upgrade(
         }
         let (mut head, body) = response.into_parts();
         remove_hop_by_hop(&mut head.headers);
-        let body = Body::Passed(Box::pin(body), Some(permit));
+        let body = passed(None, body, permit);
         return Err(raw(Response::from_parts(head, body)));
     }
     let backend = hyper::upgrade::on(&mut response);
