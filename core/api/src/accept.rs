@@ -192,6 +192,8 @@ pub enum PatchForm {
     Merge,
     /// Kubernetes' own
     Strategic,
+    /// Server-side apply
+    Apply,
 }
 
 fn media(header: Option<&str>) -> &str {
@@ -227,6 +229,7 @@ pub fn patch_form(header: Option<&str>) -> Result<PatchForm, ApiError> {
         "application/json-patch+json" => Ok(PatchForm::Json),
         "application/merge-patch+json" => Ok(PatchForm::Merge),
         "application/strategic-merge-patch+json" => Ok(PatchForm::Strategic),
+        "application/apply-patch+yaml" => Ok(PatchForm::Apply),
         _ => Err(unsupported(
             "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
         )),

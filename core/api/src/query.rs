@@ -219,6 +219,8 @@ pub struct WriteOptions {
     pub field_manager: String,
     /// `fieldValidation`
     pub validation: FieldValidation,
+    /// `force` of an apply: take over what others own
+    pub force: bool,
 }
 
 impl WriteOptions {
@@ -232,6 +234,32 @@ impl WriteOptions {
             let text = "may not be specified for non-apply patch";
             errors.push(FieldError::forbidden("force", text));
         }
+        Self::parse_rest(query, kind, errors)
+    }
+
+    /// Reads the parameters of a server-side apply.
+    ///
+    /// # Errors
+    /// 422 for unknown values and a missing `fieldManager`.
+    pub fn parse_apply(query: &Query) -> Result<Self, ApiError> {
+        let mut errors = Vec::new();
+        if query.text("fieldManager").is_empty() {
+            let text = "is required for apply patch";
+            errors.push(FieldError::required("fieldManager", text));
+        }
+        let mut options = Self::parse_rest(query, "PatchOptions", errors)?;
+        // Go takes for true whatever does not say otherwise.
+        options.force = query
+            .get("force")
+            .is_some_and(|text| text != "0" && !text.eq_ignore_ascii_case("false"));
+        Ok(options)
+    }
+
+    fn parse_rest(
+        query: &Query,
+        kind: &str,
+        mut errors: Vec<FieldError>,
+    ) -> Result<Self, ApiError> {
         let manager = query.text("fieldManager");
         errors.extend(meta::validate_manager_name(manager, "fieldManager"));
         errors.extend(validate_dry_run(&query.all("dryRun").collect::<Vec<_>>()));
@@ -256,6 +284,7 @@ impl WriteOptions {
             dry_run: query.get("dryRun").is_some(),
             field_manager: manager.to_owned(),
             validation,
+            force: false,
         })
     }
 }

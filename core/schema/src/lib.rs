@@ -27,6 +27,7 @@ pub mod quantity;
 mod registry;
 mod restore;
 pub mod structural;
+pub mod typed;
 mod types;
 
 pub use custom::{Column, Custom, ScalePaths, Selectable, jsonpath};

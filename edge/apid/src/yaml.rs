@@ -1,15 +1,65 @@
 //! YAML bodies, with the words of Go's parser for the bad ones.
 
+mod tree;
+
 use serde_json::Value;
+use serde_saphyr::options;
+use tree::Tree;
 
 /// Reads the first document.
 ///
 /// # Errors
 /// The parser's sentence.
 pub(crate) fn read(text: &[u8]) -> Result<Value, String> {
+    Ok(document(text)?.0)
+}
+
+/// Reads the first document. Of several keys of one name the last counts; what strict reading says
+/// about the others comes with it.
+///
+/// # Errors
+/// The parser's sentence.
+pub(crate) fn document(text: &[u8]) -> Result<(Value, Vec<String>), String> {
     let text =
         std::str::from_utf8(text).map_err(|_| "yaml: invalid leading UTF-8 octet".to_owned())?;
-    serde_saphyr::from_str(text).map_err(|error| explain(text, &error))
+    let first = first_document(text);
+    if first.trim().is_empty() {
+        return Ok((Value::Null, Vec::new()));
+    }
+    let options = options! {
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
+    };
+    let tree: Option<Tree> = serde_saphyr::from_str_with_options(first, options)
+        .map_err(|error| explain(first, &error))?;
+    let tree = tree.unwrap_or_default();
+    let repeated = tree
+        .repeated
+        .iter()
+        .map(|(line, key)| {
+            let key = model::go_quote(key);
+            format!("line {line}: key {key} already set in map")
+        })
+        .collect();
+    Ok((tree.value, repeated))
+}
+
+/// The text up to the mark that begins a second document.
+fn first_document(text: &str) -> &str {
+    let mut at = 0;
+    let mut has_begun = false;
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim_end();
+        let is_mark = |mark: &str| {
+            trimmed == mark || trimmed.strip_prefix(mark).is_some_and(|r| r.starts_with(' '))
+        };
+        if has_begun && (is_mark("---") || is_mark("...")) {
+            return &text[..at];
+        }
+        let is_blank = trimmed.is_empty() || trimmed.starts_with(['#', '%']);
+        has_begun |= !is_blank;
+        at += line.len();
+    }
+    text
 }
 
 /// The sentence of libyaml for the mistakes that people make.

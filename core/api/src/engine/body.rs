@@ -26,7 +26,7 @@ pub(super) fn decode(
             scope.registry().normalise(kind, &mut value);
             return Ok((value, Vec::new()));
         }
-        Payload::Empty => &[][..],
+        Payload::Empty | Payload::Document { .. } => &[][..],
         Payload::Json(text) => text,
     };
     let registry = scope.registry();
@@ -54,7 +54,7 @@ pub(super) fn decode(
 }
 
 /// Sets `apiVersion` and `kind`.
-pub(super) fn name_type(kind: &Kind, value: &mut Value) {
+pub(crate) fn name_type(kind: &Kind, value: &mut Value) {
     if !value.is_object() {
         *value = json!({});
     }
@@ -211,7 +211,7 @@ pub(super) fn dedup_owners(value: &mut Value, after_admission: bool) -> Option<S
 pub(super) fn delete_options(payload: &Payload) -> Result<Option<Value>, ApiError> {
     match payload {
         Payload::Empty => Ok(None),
-        Payload::Value(value) => Ok(Some(value.clone())),
+        Payload::Value(value) | Payload::Document { value, .. } => Ok(Some(value.clone())),
         Payload::Json(text) if text.is_empty() => Ok(None),
         Payload::Json(text) => {
             let value = schema::json::parse(text).map_err(|e| {

@@ -76,7 +76,20 @@ impl Engine {
         options: &WriteOptions,
     ) -> Result<Outcome, ApiError> {
         let due = taken.1.clone();
-        self.create_checked(scope, taken, options)
+        self.create_checked(scope, taken, options, None)
+            .map_err(|error| error.warned(due))
+    }
+
+    /// Creates what an apply made, with the managedFields that it noted.
+    pub(super) fn create_applied(
+        &mut self,
+        scope: &Scope<'_>,
+        taken: body::Taken,
+        noted: Vec<Value>,
+        options: &WriteOptions,
+    ) -> Result<Outcome, ApiError> {
+        let due = taken.1.clone();
+        self.create_checked(scope, taken, options, Some(noted))
             .map_err(|error| error.warned(due))
     }
 
@@ -85,8 +98,9 @@ impl Engine {
         scope: &Scope<'_>,
         (mut value, mut warnings): body::Taken,
         options: &WriteOptions,
+        noted: Option<Vec<Value>>,
     ) -> Result<Outcome, ApiError> {
-        if !meta::text(&value, "resourceVersion").is_empty() {
+        if noted.is_none() && !meta::text(&value, "resourceVersion").is_empty() {
             return Err(answer::plain_500(
                 "resourceVersion should not be set on objects to be created",
             ));
@@ -97,7 +111,10 @@ impl Engine {
         self.name(scope, &mut value);
         let mut value = self.to_stored(scope, value);
         scope.strategy.default(&mut value);
-        managed::on_create(scope, &mut value, &options.field_manager);
+        match noted {
+            Some(noted) => managed::store(&mut value, noted),
+            None => managed::on_create(scope, &mut value, &options.field_manager),
+        }
         namespace::check_create(self, scope, meta::text(&value, "name"))?;
         let companions = self.prepare_create(scope, &mut value)?;
         let name = meta::text(&value, "name").to_owned();

@@ -4,6 +4,7 @@
 //! after they are. When making them durable fails, the engine's state is ahead of the disk and must
 //! be thrown away.
 
+mod apply;
 mod body;
 mod create;
 mod delete;
@@ -15,13 +16,13 @@ mod receive;
 mod scale;
 mod update;
 
+pub(crate) use body::name_type;
 pub(crate) use create::uid;
 pub use receive::receive;
 pub use scale::scale_of;
 
 use crate::accept::PatchForm;
 use crate::answer;
-use crate::managed::Stamp;
 use crate::query::Query;
 use crate::route::Verb;
 use crate::state::State;
@@ -61,6 +62,14 @@ pub enum Payload {
     Json(Vec<u8>),
     /// A value from inside the process, trusted to have the right types
     Value(Value),
+    /// A YAML document, for an apply
+    Document {
+        /// As it was read
+        value: Value,
+        /// What strict decoding says of keys that are there more than once, e.g.
+        /// `line 7: key "a" already set in map`
+        repeated: Vec<String>,
+    },
 }
 
 /// One write.
@@ -181,19 +190,6 @@ impl<'a> Scope<'a> {
         }
     }
 
-    pub(crate) fn stamp<'b>(&'b self, manager: &'b str) -> Stamp<'b> {
-        Stamp {
-            manager: if manager.is_empty() {
-                &self.request.agent
-            } else {
-                manager
-            },
-            api_version: &self.api_version,
-            subresource: &self.request.subresource,
-            now: self.env.now,
-        }
-    }
-
     pub(crate) fn invalid(&self, name: &str, errors: &[model::FieldError]) -> ApiError {
         // Events of both groups are one internal kind, whose group is the core's.
         let group = &self.stored.group;
@@ -251,6 +247,9 @@ impl Engine {
                 Err(answer::method_not_allowed())
             }
             (Verb::Update, _) => self.update(&mut scope),
+            (Verb::Patch, _) if request.patch == Some(PatchForm::Apply) => {
+                self.apply_patch(&mut scope)
+            }
             (Verb::Patch, _) => self.patch(&mut scope),
             (Verb::Delete, "") => self.delete(&mut scope),
             (Verb::DeleteCollection, "") => self.delete_collection(&mut scope),

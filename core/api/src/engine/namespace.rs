@@ -75,6 +75,7 @@ impl Engine {
         let version: Value = meta::text(&given, "resourceVersion").into();
         meta::of_mut(&mut value).insert("resourceVersion".to_owned(), version);
         let change = Change {
+            noted: None,
             value,
             warnings,
             check_uid: false,

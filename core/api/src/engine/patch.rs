@@ -27,6 +27,7 @@ impl Engine {
             value,
             warnings,
             check_uid: false,
+            noted: None,
         };
         self.change(scope, &old, change, &options)
     }
@@ -41,7 +42,7 @@ pub(super) fn patched(
 ) -> Patched {
     match scope.request.patch.unwrap_or(PatchForm::Merge) {
         PatchForm::Json => json_patch(scope, kind, &current, validation),
-        PatchForm::Merge => merge_patch(scope, kind, current, validation),
+        PatchForm::Merge | PatchForm::Apply => merge_patch(scope, kind, current, validation),
         PatchForm::Strategic => strategic_patch(scope, kind, current, validation),
     }
 }
@@ -50,7 +51,7 @@ pub(super) fn patched(
 fn read(scope: &Scope<'_>, prefix: &str, form: PatchForm) -> Result<Value, ApiError> {
     let bad = |text: String| answer::bad_request(format!("{prefix}{text}"));
     let value = match &scope.request.payload {
-        Payload::Value(value) => value.clone(),
+        Payload::Value(value) | Payload::Document { value, .. } => value.clone(),
         Payload::Empty => return Err(bad("unexpected end of JSON input".to_owned())),
         Payload::Json(text) => schema::json::parse(text).map_err(|e| bad(e.message))?,
     };

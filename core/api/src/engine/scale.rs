@@ -1,7 +1,9 @@
 //! The `scale` subresource: replicas of a workload, whatever its kind.
 
 use super::update::Change;
-use super::{Engine, Outcome, Reply, Scope, body, patch};
+use super::{Engine, Outcome, Reply, Scope, apply, body, patch};
+use crate::accept::PatchForm;
+use crate::managed::{self, scale::Replicas};
 use crate::query::WriteOptions;
 use crate::route::Verb;
 use crate::{answer, meta};
@@ -79,28 +81,20 @@ fn selector_text(selector: &Value) -> String {
 impl Engine {
     /// PUT and PATCH of `/scale`.
     pub(super) fn scale(&mut self, scope: &mut Scope<'_>) -> Result<Outcome, ApiError> {
-        let patching = scope.request.verb == Verb::Patch;
-        let options = WriteOptions::parse(
-            &scope.request.query,
-            if patching {
-                "PatchOptions"
-            } else {
-                "UpdateOptions"
-            },
-        )?;
+        let options = options(scope)?;
         scope.dry_run = options.dry_run;
         let kind = scale_kind(scope)?;
-        let request = scope.request;
-        let (mut given, warnings) = if patching {
-            let current = scale_of(&self.expect(scope)?.value());
-            patch::patched(scope, &kind, current, options.validation)?
-        } else {
-            body::decode(scope, &kind, &request.payload, options.validation)?
+        let asked = match scope.request.verb {
+            Verb::Patch => None,
+            _ => Some(taken(scope, &kind, &options)?),
         };
-        body::match_namespace(scope, &mut given)?;
-        body::match_name(scope, &given)?;
         let old = self.expect(scope)?;
-        let change = scaled(&old, &given, warnings)?;
+        let asked = match asked {
+            Some(asked) => asked,
+            None => patched(scope, &kind, &old, &options)?,
+        };
+        let noted = noted(scope, &kind, &old, &asked, &options)?;
+        let change = scaled(scope, &old, asked, noted)?;
         let mut outcome = self.change(scope, &old, change, &options)?;
         outcome.reply = Reply::Value(match &outcome.reply {
             Reply::Stored(object) => scale_of(&object.value()),
@@ -111,8 +105,134 @@ impl Engine {
     }
 }
 
+fn options(scope: &Scope<'_>) -> Result<WriteOptions, ApiError> {
+    let query = &scope.request.query;
+    match (scope.request.verb, scope.request.patch) {
+        (Verb::Patch, Some(PatchForm::Apply)) => WriteOptions::parse_apply(query),
+        (Verb::Patch, _) => WriteOptions::parse(query, "PatchOptions"),
+        _ => WriteOptions::parse(query, "UpdateOptions"),
+    }
+}
+
+/// A Scale that was asked for.
+struct Asked {
+    value: Value,
+    warnings: Vec<String>,
+    /// The Scale's managedFields, when they are known already
+    noted: Option<Vec<Value>>,
+}
+
+fn checked(scope: &Scope<'_>, mut asked: Asked) -> Result<Asked, ApiError> {
+    body::match_namespace(scope, &mut asked.value)?;
+    body::match_name(scope, &asked.value)?;
+    Ok(asked)
+}
+
+/// The Scale in the body of a PUT.
+fn taken(scope: &Scope<'_>, kind: &Kind, options: &WriteOptions) -> Result<Asked, ApiError> {
+    let payload = &scope.request.payload;
+    let (value, warnings) = body::decode(scope, kind, payload, options.validation)?;
+    let asked = Asked {
+        value,
+        warnings,
+        noted: None,
+    };
+    checked(scope, asked)
+}
+
+fn patched(
+    scope: &Scope<'_>,
+    kind: &Kind,
+    old: &Object,
+    options: &WriteOptions,
+) -> Result<Asked, ApiError> {
+    let old = old.value();
+    let current = scale_of(&old);
+    if scope.request.patch != Some(PatchForm::Apply) {
+        let (value, warnings) = patch::patched(scope, kind, current, options.validation)?;
+        let asked = Asked {
+            value,
+            warnings,
+            noted: None,
+        };
+        return checked(scope, asked);
+    }
+    let noted = scale_noted(scope, &old)?;
+    let config = apply::config(scope)?;
+    let made = apply::apply(scope, kind, (&current, &noted), &config, options)?;
+    let warnings = apply::repeated(scope, options.validation)?;
+    let asked = Asked {
+        value: made.value,
+        warnings,
+        noted: Some(made.noted),
+    };
+    checked(scope, asked)
+}
+
+/// `spec.replicas`, or what a custom kind says, in a version of the workload's kind.
+fn replicas_path(scope: &Scope<'_>, version: &str) -> Option<Vec<String>> {
+    let kind = scope.models(scope.kind).kind_at(version)?;
+    let path = match kind.custom() {
+        None => ".spec.replicas",
+        Some(custom) => custom.version()["subresources"]["scale"]["specReplicasPath"].as_str()?,
+    };
+    let names = path.split('.').filter(|name| !name.is_empty());
+    Some(names.map(str::to_owned).collect())
+}
+
+fn noted_in(object: &Value) -> &[Value] {
+    meta::list(meta::of(object), "managedFields")
+}
+
+/// The managedFields of an object's Scale.
+fn scale_noted(scope: &Scope<'_>, old: &Value) -> Result<Vec<Value>, ApiError> {
+    let replicas = Replicas {
+        version: &scope.api_version,
+        paths: &|version| replicas_path(scope, version),
+    };
+    replicas
+        .to_scale(noted_in(old))
+        .map_err(answer::plain_500)
+}
+
+/// The managedFields of an object after a write of its Scale.
+fn noted(
+    scope: &Scope<'_>,
+    kind: &Kind,
+    old: &Object,
+    asked: &Asked,
+    options: &WriteOptions,
+) -> Result<Vec<Value>, ApiError> {
+    let old = old.value();
+    let made = match &asked.noted {
+        Some(noted) => noted.clone(),
+        None => {
+            let known = scale_noted(scope, &old)?;
+            let objects = (&scale_of(&old), &asked.value);
+            managed::of_scale(scope, kind, objects, &known, &options.field_manager)
+        }
+    };
+    let replicas = Replicas {
+        version: &scope.api_version,
+        paths: &|version| replicas_path(scope, version),
+    };
+    replicas
+        .to_parent(noted_in(&old), &made)
+        .map_err(answer::plain_500)
+}
+
 /// The workload with the replicas that a Scale asks for.
-fn scaled(old: &Object, given: &Value, warnings: Vec<String>) -> Result<Change, ApiError> {
+fn scaled(
+    scope: &Scope<'_>,
+    old: &Object,
+    asked: Asked,
+    noted: Vec<Value>,
+) -> Result<Change, ApiError> {
+    let Asked {
+        value: given,
+        warnings,
+        ..
+    } = asked;
     let replicas = given["spec"]["replicas"].as_i64().unwrap_or(0);
     if replicas < 0 {
         let text = "must be greater than or equal to 0";
@@ -124,17 +244,31 @@ fn scaled(old: &Object, given: &Value, warnings: Vec<String>) -> Result<Change, 
             &[error],
         ));
     }
+    refuse_uid(scope, old, &given)?;
     let mut value = old.value();
     value["spec"]["replicas"] = replicas.into();
-    for key in ["uid", "resourceVersion"] {
-        let wanted = meta::text(given, key).to_owned();
-        meta::of_mut(&mut value).insert(key.to_owned(), wanted.into());
-    }
+    let version = meta::text(&given, "resourceVersion").to_owned();
+    meta::of_mut(&mut value).insert("resourceVersion".to_owned(), version.into());
     Ok(Change {
         value,
         warnings,
-        check_uid: true,
+        check_uid: false,
+        noted: Some(noted),
     })
+}
+
+fn refuse_uid(scope: &Scope<'_>, old: &Object, given: &Value) -> Result<(), ApiError> {
+    let wanted = meta::text(given, "uid");
+    if wanted.is_empty() || wanted == &*old.meta.uid {
+        return Ok(());
+    }
+    let text = format!(
+        "Precondition failed: UID in precondition: {wanted}, UID in object meta: {}",
+        old.meta.uid
+    );
+    let resource = format!("{}/scale", scope.kind.plural);
+    let name = &old.meta.name;
+    Err(answer::conflict(&resource, &scope.kind.group, name, &text))
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub(super) struct Change {
     pub(super) warnings: Vec<String>,
     /// Whether the caller asked for this uid (PUT does, a patch does not)
     pub(super) check_uid: bool,
+    /// managedFields, when they are known already
+    pub(super) noted: Option<Vec<Value>>,
 }
 
 /// Kinds whose update validation checks the whole metadata once more.
@@ -52,6 +54,7 @@ impl Engine {
             value,
             warnings,
             check_uid: true,
+            noted: None,
         };
         let Some(old) = self.existing(scope) else {
             return self.create_on_update(scope, change, &options);
@@ -118,6 +121,7 @@ impl Engine {
             value,
             mut warnings,
             check_uid,
+            noted,
         } = change;
         if check_uid {
             check_uid_precondition(scope, &value, old)?;
@@ -126,7 +130,10 @@ impl Engine {
         let mut old_value = old.value();
         scope.strategy.default(&mut old_value);
         scope.strategy.default(&mut value);
-        managed::on_update(scope, &mut value, &old_value, &options.field_manager);
+        match noted {
+            Some(noted) => managed::store(&mut value, noted),
+            None => managed::on_update(scope, &mut value, &old_value, &options.field_manager),
+        }
         check_version(scope, &mut value, old)?;
         let kept = old_value["metadata"]["generation"].clone();
         set_or_remove(&mut value, "generation", kept);

@@ -112,6 +112,7 @@ impl Reader<'_> {
             family: self.family.clone(),
             columns: OnceLock::new(),
             selectable: OnceLock::new(),
+            ownership: OnceLock::new(),
         }
     }
 }

@@ -15,7 +15,7 @@ pub use scale::ScalePaths;
 pub(crate) use version_order::newest_first;
 
 use crate::structural::Structural;
-use crate::{DecodeError, Kind};
+use crate::{DecodeError, Kind, typed};
 use jsonpath::JsonPath;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
@@ -38,6 +38,7 @@ pub struct Custom {
     family: Arc<Family>,
     columns: OnceLock<Vec<Column>>,
     selectable: OnceLock<Vec<Selectable>>,
+    ownership: OnceLock<typed::Schema>,
 }
 
 impl PartialEq for Custom {
@@ -129,6 +130,12 @@ impl Custom {
     /// The compiled schema of the version; `None` when there is none that can be used.
     pub fn structural(&self) -> Option<&Structural> {
         self.family.structural(self.at)
+    }
+
+    /// What the schema says about who owns which fields.
+    pub(crate) fn ownership(&self) -> &typed::Schema {
+        let read = || typed::Schema::new(self.schema(), self.preserve_unknown_fields);
+        self.ownership.get_or_init(read)
     }
 
     /// Whether `subresources.status` is there.

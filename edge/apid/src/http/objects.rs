@@ -87,10 +87,10 @@ pub(super) async fn write(
         _ => None,
     };
     let bytes = body::read(&mut call.body).await?;
-    let payload = if patch.is_some() {
-        Payload::Json(bytes.to_vec())
-    } else {
-        read_payload(&call.registry, path, verb, content_type.as_deref(), &bytes)?
+    let payload = match patch {
+        Some(api::PatchForm::Apply) => read_configuration(&bytes)?,
+        Some(_) => Payload::Json(bytes.to_vec()),
+        None => read_payload(&call.registry, path, verb, content_type.as_deref(), &bytes)?,
     };
     let request = Request {
         verb,
@@ -119,6 +119,16 @@ pub(super) async fn write(
     let mut answer = Answer::new(outcome.code, accept.encoding.media_type(), bytes);
     answer.warnings(&outcome.warnings);
     Ok(answer)
+}
+
+/// The body of a server-side apply.
+fn read_configuration(bytes: &Bytes) -> Result<Payload, ApiError> {
+    match crate::yaml::document(bytes) {
+        Ok((value, repeated)) => Ok(Payload::Document { value, repeated }),
+        Err(why) => Err(answer::bad_request(format!(
+            "error decoding YAML: error converting YAML to JSON: {why}"
+        ))),
+    }
 }
 
 pub(super) fn read_payload(
