@@ -287,7 +287,7 @@ fn plain<'a>(types: &'a Types, ty: TypeId, field: Option<&'a Field>) -> Atom<'a>
             map: Some(map_of(false, Type(Inner::Deduced))),
             ..Atom::default()
         },
-        Shape::Any | Shape::IntOrString | Shape::Pointer(_) => anything(),
+        Shape::Any | Shape::IntOrString | Shape::Pointer(_) | Shape::Schema(..) => anything(),
     }
 }
 
