@@ -21,7 +21,6 @@ mod merge;
 mod normal;
 mod openapi;
 mod outcome;
-mod ownership;
 mod protobuf;
 pub mod quantity;
 mod registry;

@@ -50,7 +50,10 @@ fn first_document(text: &str) -> &str {
     for line in text.split_inclusive('\n') {
         let trimmed = line.trim_end();
         let is_mark = |mark: &str| {
-            trimmed == mark || trimmed.strip_prefix(mark).is_some_and(|r| r.starts_with(' '))
+            trimmed == mark
+                || trimmed
+                    .strip_prefix(mark)
+                    .is_some_and(|r| r.starts_with(' '))
         };
         if has_begun && (is_mark("---") || is_mark("...")) {
             return &text[..at];

@@ -190,9 +190,7 @@ fn scale_noted(scope: &Scope<'_>, old: &Value) -> Result<Vec<Value>, ApiError> {
         version: &scope.api_version,
         paths: &|version| replicas_path(scope, version),
     };
-    replicas
-        .to_scale(noted_in(old))
-        .map_err(answer::plain_500)
+    replicas.to_scale(noted_in(old)).map_err(answer::plain_500)
 }
 
 /// The managedFields of an object after a write of its Scale.

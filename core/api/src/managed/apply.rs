@@ -78,11 +78,7 @@ impl<'a> Apply<'a> {
     }
 
     /// What nobody owns yet in an object that is there is `before-first-apply`'s.
-    fn noted(
-        &self,
-        live: &'a Value,
-        entries: Vec<Entry<'a>>,
-    ) -> Result<Vec<Entry<'a>>, ApiError> {
+    fn noted(&self, live: &'a Value, entries: Vec<Entry<'a>>) -> Result<Vec<Entry<'a>>, ApiError> {
         if !entries.is_empty() {
             return Ok(entries);
         }

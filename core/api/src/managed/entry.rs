@@ -104,7 +104,11 @@ impl<'a> Entry<'a> {
         }
         match text("fieldsType") {
             "FieldsV1" => {}
-            "" => return Err(format!("missing fieldsType in managed fields entry {place}")),
+            "" => {
+                return Err(format!(
+                    "missing fieldsType in managed fields entry {place}"
+                ));
+            }
             other => {
                 let other = model::go_quote(other);
                 return Err(format!(
@@ -188,4 +192,3 @@ fn order<'b>(entry: &'b Entry<'_>) -> (Operation, &'b str, [&'b str; 3]) {
 pub(crate) fn align(entry: &mut Entry<'_>, ty: Type<'_>) {
     entry.edit(|set| reconcile(ty, set));
 }
-

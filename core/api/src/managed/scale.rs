@@ -54,7 +54,10 @@ impl Replicas<'_> {
         scale: &[Value],
     ) -> Result<Vec<Value>, String> {
         let parent = read(parent)?;
-        let times: Vec<_> = parent.iter().map(|e| (e.owner.clone(), e.time.clone())).collect();
+        let times: Vec<_> = parent
+            .iter()
+            .map(|e| (e.owner.clone(), e.time.clone()))
+            .collect();
         let mut scale = read(scale)?;
         let own_path = (self.paths)(self.version).unwrap_or_default();
         let own_path: Vec<&str> = own_path.iter().map(String::as_str).collect();

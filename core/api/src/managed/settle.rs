@@ -59,9 +59,8 @@ pub(crate) fn settle<'v>(
     who: Option<&Owner<'_>>,
     force: bool,
 ) -> Result<Comparison<'v>, Trouble> {
-    let failed = |why: &dyn std::fmt::Display| {
-        Trouble::Failed(format!("failed to compare objects: {why}"))
-    };
+    let failed =
+        |why: &dyn std::fmt::Display| Trouble::Failed(format!("failed to compare objects: {why}"));
     let mut own = compare(models.typed(models.kind), old, new).map_err(|e| failed(&e))?;
     models.filter_all(&mut own, models.version);
     let mut others: BTreeMap<String, Comparison<'static>> = BTreeMap::new();

@@ -91,7 +91,9 @@ fn cap(entries: &mut Vec<Entry<'_>>) {
             .find(|first| first.owner.api_version == *version);
         match first {
             Some(bucket) if count > MAX_UPDATERS => {
-                let Entry { owner, time, set, .. } = entry;
+                let Entry {
+                    owner, time, set, ..
+                } = entry;
                 bucket.owner = Owner {
                     manager: Cow::Borrowed(BUCKET),
                     operation: Operation::Update,

@@ -4,7 +4,7 @@ use super::list::element_of;
 use super::order::equal;
 use super::ty::{ListType, MapType, Rule, Scalar};
 use super::validate::check_scalar;
-use super::{Element, FieldSet, Faults, Type};
+use super::{Element, Faults, FieldSet, Type};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -35,11 +35,7 @@ impl Comparison<'_> {
 ///
 /// # Errors
 /// When elements of a list cannot be told apart.
-pub fn compare<'a>(
-    ty: Type<'_>,
-    old: &'a Value,
-    new: &'a Value,
-) -> Result<Comparison<'a>, Faults> {
+pub fn compare<'a>(ty: Type<'_>, old: &'a Value, new: &'a Value) -> Result<Comparison<'a>, Faults> {
     Ok(walk(ty, Some(old), Some(new))?.below)
 }
 
@@ -63,10 +59,9 @@ fn walk<'a>(ty: Type<'_>, old: Side<'a>, new: Side<'a>) -> Result<Found<'a>, Fau
     let (old_rule, new_rule) = (ty.rule(old), ty.rule(new));
     let mut found = match (old, new) {
         (_, None) => by_rule(old_rule, old, new)?,
-        (Some(_), Some(_)) if !old_rule.is_same(&new_rule) => both(
-            by_rule(old_rule, old, new)?,
-            by_rule(new_rule, old, new)?,
-        ),
+        (Some(_), Some(_)) if !old_rule.is_same(&new_rule) => {
+            both(by_rule(old_rule, old, new)?, by_rule(new_rule, old, new)?)
+        }
         _ => by_rule(new_rule, old, new)?,
     };
     if !found.is_leaf {
@@ -164,14 +159,16 @@ fn maps<'a>(map: MapType<'_>, old: Side<'a>, new: Side<'a>) -> Result<Found<'a>,
 type Pairs<'a> = BTreeMap<Element<'a>, (Vec<&'a Value>, Vec<&'a Value>)>;
 
 fn lists<'a>(list: ListType<'_>, old: Side<'a>, new: Side<'a>) -> Result<Found<'a>, Faults> {
-    let items = |side: Side<'a>| side.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let items = |side: Side<'a>| {
+        side.and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice)
+    };
     let (olds, news) = (items(old), items(new));
     if list.atomic || (olds.is_empty() && news.is_empty()) {
         return Ok(leaf(old, new));
     }
     let step = |place: usize, item: &'a Value| {
-        element_of(&list, item)
-            .map_err(|why| Faults::new(format!("element {place}: {why}")))
+        element_of(&list, item).map_err(|why| Faults::new(format!("element {place}: {why}")))
     };
     let mut pairs = Pairs::new();
     for (place, item) in olds.iter().enumerate() {
@@ -189,11 +186,7 @@ fn lists<'a>(list: ListType<'_>, old: Side<'a>, new: Side<'a>) -> Result<Found<'
 }
 
 /// Elements that are there more than once are compared as a whole.
-fn elements<'a>(
-    ty: Type<'_>,
-    olds: &[&'a Value],
-    news: &[&'a Value],
-) -> Result<Found<'a>, Faults> {
+fn elements<'a>(ty: Type<'_>, olds: &[&'a Value], news: &[&'a Value]) -> Result<Found<'a>, Faults> {
     match (olds, news) {
         ([_, _, ..], [_, _, ..]) => {
             let same = olds.len() == news.len() && olds.iter().zip(news).all(|(a, b)| equal(a, b));

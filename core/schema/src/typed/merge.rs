@@ -32,7 +32,8 @@ fn keep_right(left: Side<'_>, right: Side<'_>) -> Option<Value> {
 
 /// The members of a map; `None` when it has none.
 fn members(side: Side<'_>) -> Option<&Map<String, Value>> {
-    side.and_then(Value::as_object).filter(|map| !map.is_empty())
+    side.and_then(Value::as_object)
+        .filter(|map| !map.is_empty())
 }
 
 fn get<'a>(map: Option<&'a Map<String, Value>>, name: &str) -> Side<'a> {
@@ -53,9 +54,7 @@ fn maps(map: MapType<'_>, left: Side<'_>, right: Side<'_>) -> Merged {
     for name in names {
         let (left, right) = (get(left_map, name), get(right_map, name));
         let merged = match map.member(name) {
-            Some(ty) => {
-                walk(ty, left, right).map_err(|faults| faults.at(Element::field(name)))?
-            }
+            Some(ty) => walk(ty, left, right).map_err(|faults| faults.at(Element::field(name)))?,
             // What the schema does not know stays as it is.
             None => keep_right(left, right),
         };

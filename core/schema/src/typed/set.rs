@@ -206,11 +206,7 @@ impl<'a> FieldSet<'a> {
         self.each_below(&mut Vec::new(), visit);
     }
 
-    fn each_below(
-        &self,
-        path: &mut Vec<Element<'a>>,
-        visit: &mut dyn FnMut(&[Element<'_>]),
-    ) {
+    fn each_below(&self, path: &mut Vec<Element<'a>>, visit: &mut dyn FnMut(&[Element<'_>])) {
         for node in self.nodes.iter().filter(|node| node.member) {
             path.push(node.element.clone());
             visit(path);

@@ -59,7 +59,10 @@ fn faults_name_places_and_values() {
     let ty = registry.typed(&kind);
     for (spec, want) in [
         (json!({"foo": 1}), ".spec.foo: field not declared in schema"),
-        (json!({"ports": {"a": "b"}}), ".spec.ports: expected list, got &{map[a:b]}"),
+        (
+            json!({"ports": {"a": "b"}}),
+            ".spec.ports: expected list, got &{map[a:b]}",
+        ),
         (
             json!({"ports": [{"port": "80"}]}),
             ".spec.ports[port=\"80\",protocol=\"TCP\"].port: expected numeric (int or float), got string",
@@ -135,5 +138,8 @@ fn custom_schemas_say_how_lists_are_owned() {
     assert_eq!(got["f:spec"]["f:set"], want["f:spec"]["f:set"]);
     assert_eq!(got["f:spec"]["f:any"]["f:q"]["f:r"], want_any["f:q"]["f:r"]);
     let faults = validate(ty, &json!({"spec": {"nope": 1}}), Duplicates::Refuse).unwrap_err();
-    assert_eq!(faults.to_string(), ".spec.nope: field not declared in schema");
+    assert_eq!(
+        faults.to_string(),
+        ".spec.nope: field not declared in schema"
+    );
 }

@@ -198,8 +198,7 @@ impl<'a> MapType<'a> {
 
     /// Whether nothing at all is known about what is in there.
     pub(super) fn is_deduced(&self) -> bool {
-        matches!(self.fields, Fields::None)
-            && matches!(self.element, Some(Type(Inner::Deduced)))
+        matches!(self.fields, Fields::None) && matches!(self.element, Some(Type(Inner::Deduced)))
     }
 }
 

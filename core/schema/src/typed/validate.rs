@@ -33,7 +33,9 @@ fn check(ty: Type<'_>, value: &Value, duplicates: Duplicates) -> Faults {
     match ty.rule(Some(value)) {
         Rule::Map(map) => check_map(map, value, duplicates),
         Rule::List(list) => check_list(list, value, duplicates),
-        Rule::Scalar(scalar) => check_scalar(scalar, value).map_or_else(Faults::default, Faults::new),
+        Rule::Scalar(scalar) => {
+            check_scalar(scalar, value).map_or_else(Faults::default, Faults::new)
+        }
         Rule::None => Faults::new("schema error: invalid atom: inlined"),
     }
 }
