@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod cidr;
+mod cron;
 mod ingress;
 mod lenient;
 mod node;
@@ -30,6 +31,7 @@ mod user;
 mod view;
 
 pub use cidr::{Cidr, CidrError};
+pub use cron::Cron;
 pub use ingress::{
     Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls, PathType,
     ServiceBackendPort,

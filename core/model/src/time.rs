@@ -124,6 +124,12 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// Year, month and day of a day since the epoch.
+pub(crate) fn civil_date(day: i64) -> (i64, i64, i64) {
+    let (year, month, day, ..) = civil(day * 86400);
+    (year, month, day)
+}
+
 fn civil(seconds: i64) -> (i64, i64, i64, i64, i64, i64) {
     let days = seconds.div_euclid(86400) + 719_468;
     let rest = seconds.rem_euclid(86400);

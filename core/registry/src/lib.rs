@@ -13,6 +13,7 @@ mod crd;
 mod field;
 mod net;
 pub mod print;
+mod rules;
 mod strategy;
 mod work;
 

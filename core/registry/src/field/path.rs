@@ -152,6 +152,26 @@ impl Errors {
         }
     }
 
+    /// `Invalid value: …: field is immutable` when a field differs from what is stored.
+    pub(crate) fn immutable(&mut self, path: &Path, new: &Value, old: &Value) {
+        if !super::read::same(new, old) {
+            self.invalid(path, new.clone(), IMMUTABLE);
+        }
+    }
+
+    /// As [`Errors::immutable`], for structures that print in their own way.
+    pub(crate) fn immutable_shown(
+        &mut self,
+        path: &Path,
+        new: &Value,
+        old: &Value,
+        shown: impl FnOnce(&Value) -> String,
+    ) {
+        if !super::read::same(new, old) {
+            self.invalid_shown(path, shown(new), IMMUTABLE);
+        }
+    }
+
     /// Takes over errors found elsewhere.
     pub(crate) fn extend(&mut self, errors: Vec<FieldError>) {
         self.0.extend(errors);

@@ -1,19 +1,18 @@
 //! Deployments. Source: `pkg/registry/apps/deployment`, `ValidateDeployment*`.
 
-use super::replicas::{self, nonnegative};
-use super::{carry_generation, keep, set_generation};
-use crate::field::path::{Errors, IMMUTABLE, Path, go_struct};
-use crate::field::read::{Read, copy_field, ensure, same, set, set_default};
-use crate::field::{names, selector};
-use crate::{Context, Strategy, Subresource};
-use model::{FieldError, go_quote};
-use serde_json::{Value, json};
+use super::replicas::{self, TEMPLATE, immutable_selector, nonnegative};
+use crate::field::path::{Errors, Path, go_struct};
+use crate::field::read::{Read, copy_field, ensure, same, set_default};
+use crate::field::selector;
+use crate::rules::{Check, Rules};
+use model::go_quote;
+use serde_json::Value;
 
 /// The rules of Deployments.
 pub(crate) struct Deployments;
 
-impl Strategy for Deployments {
-    fn default(&self, object: &mut Value) {
+impl Rules for Deployments {
+    fn defaults(&self, object: &mut Value) {
         let Some(spec) = ensure(object, "spec") else {
             return;
         };
@@ -29,80 +28,37 @@ impl Strategy for Deployments {
                 set_default(rolling, "maxSurge", "25%");
             }
         }
-        replicas::default_template(object);
     }
 
-    fn prepare_create(&self, object: &mut Value, _: &Context<'_>) {
-        set(object, "status", json!({}));
-        set_generation(object, 1);
-        replicas::drop_disabled(object, None);
+    fn template(&self) -> Option<&'static [&'static str]> {
+        Some(TEMPLATE)
     }
 
-    fn prepare_update(&self, object: &mut Value, old: &Value, _: &Context<'_>) {
-        keep(object, old, &["status"]);
-        replicas::drop_disabled(object, Some(old));
+    fn is_change(&self, object: &Value, old: &Value) -> bool {
         let annotations = |object: &Value| object.at("metadata").at("annotations").clone();
-        let changed = !same(object.at("spec"), old.at("spec"))
-            || !same_map(&annotations(object), &annotations(old));
-        carry_generation(object, old, changed);
+        !same(object.at("spec"), old.at("spec"))
+            || !same_map(&annotations(object), &annotations(old))
     }
 
-    fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
-        names::subdomain_name(name, prefix)
-    }
-
-    fn validate(&self, object: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        let mut errors = Errors::default();
-        spec(&mut errors, object, None);
-        errors.0
-    }
-
-    fn validate_update(&self, object: &Value, old: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        let mut errors = Errors::default();
-        spec(&mut errors, object, Some(old));
-        immutable_selector(&mut errors, object, old);
-        errors.0
-    }
-
-    fn prepare_subresource(
-        &self,
-        subresource: Subresource,
-        object: &mut Value,
-        old: &Value,
-        _: &Context<'_>,
-    ) {
-        if subresource == Subresource::Status {
-            keep(object, old, &["spec"]);
-            if let Some(metadata) = ensure(object, "metadata") {
-                copy_field(metadata, old.at("metadata"), "labels");
-            }
-            carry_generation(object, old, false);
+    fn prepare_status(&self, object: &mut Value, check: &Check<'_>) {
+        if let (Some(metadata), Some(old)) = (ensure(object, "metadata"), check.old) {
+            copy_field(metadata, old.at("metadata"), "labels");
         }
     }
 
-    fn validate_subresource(
-        &self,
-        subresource: Subresource,
-        object: &Value,
-        old: &Value,
-        _: &Context<'_>,
-    ) -> Vec<FieldError> {
-        let mut errors = Errors::default();
-        if subresource == Subresource::Status {
-            let (status, path) = (object.at("status"), Path::new("status"));
-            check_status(&mut errors, status, &path);
-            replicas::collision_count(&mut errors, status, old.at("status"), &path);
-        }
-        errors.0
+    fn check(&self, errors: &mut Errors, object: &Value, check: &Check<'_>) {
+        spec(errors, object, check.old);
+        immutable_selector(errors, object, check.old);
     }
 
-    fn warnings(&self, object: &Value, old: Option<&Value>, _: &Context<'_>) -> Vec<String> {
-        let mut all = Vec::new();
-        if old.is_none() {
-            all.extend(replicas::name_warning(object));
-        }
-        all.extend(replicas::template_warnings(object, old));
-        all
+    fn check_status(&self, errors: &mut Errors, object: &Value, check: &Check<'_>) {
+        let (status, path) = (object.at("status"), Path::new("status"));
+        check_status(errors, status, &path);
+        replicas::collision_count(errors, status, check.old, &path);
+    }
+
+    fn tell(&self, object: &Value, check: &Check<'_>) -> Vec<String> {
+        replicas::name_warning(object, check.old)
     }
 }
 
@@ -110,15 +66,6 @@ impl Strategy for Deployments {
 fn same_map(a: &Value, b: &Value) -> bool {
     let empty = |value: &Value| value.as_object().is_none_or(serde_json::Map::is_empty);
     a == b || (empty(a) && empty(b))
-}
-
-/// `spec.selector` never changes.
-pub(super) fn immutable_selector(errors: &mut Errors, object: &Value, old: &Value) {
-    let new = object.at("spec").at("selector");
-    if !same(new, old.at("spec").at("selector")) {
-        let path = Path::new("spec").child("selector");
-        errors.invalid_shown(&path, selector::go_json(new), IMMUTABLE);
-    }
 }
 
 fn spec(errors: &mut Errors, object: &Value, old: Option<&Value>) {

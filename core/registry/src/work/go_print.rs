@@ -22,6 +22,29 @@ pub(super) fn ephemeral_container_diff(old: &Value, new: &Value) -> String {
     diff::unified(&print(kind, old), &print(kind, new))
 }
 
+/// A template of Pods on one line, as texts about its change show it.
+pub(crate) fn pod_template(template: &Value) -> String {
+    let mut members: Vec<Member<'_>> = Vec::new();
+    let metadata = template.at("metadata").as_object();
+    for (key, value) in metadata.into_iter().flatten() {
+        let kind = if value.is_array() { "[]l" } else { "o" };
+        members.push((key.clone(), kind, value));
+    }
+    members.sort_by_key(|(key, ..)| key == "annotations");
+    let spec = internal(template.at("spec"));
+    members.push(("Spec".to_owned(), "PodSpec", &spec));
+    let mut out = String::new();
+    write_members(&mut out, &members, COMPACT);
+    out
+}
+
+/// A Pod spec on one line.
+pub(crate) fn pod_spec(spec: &Value) -> String {
+    let mut out = String::new();
+    write(&mut out, "PodSpec", &internal(spec), COMPACT);
+    out
+}
+
 /// Some fields of the spec belong to the security context internally.
 fn internal(spec: &Value) -> Value {
     let mut spec = spec.clone();
@@ -81,6 +104,14 @@ fn print(kind: &str, value: &Value) -> String {
     let mut out = String::new();
     write(&mut out, kind, value, 0);
     out
+}
+
+/// How deep a line is indented; this one means: all on one line.
+const COMPACT: usize = usize::MAX;
+
+/// The indentation of what is inside.
+fn inner(level: usize) -> usize {
+    level.saturating_add(1)
 }
 
 fn write(out: &mut String, kind: &str, value: &Value, level: usize) {
@@ -146,10 +177,10 @@ fn write_members(out: &mut String, members: &[Member<'_>], level: usize) {
     }
     out.push('{');
     for (i, (name, kind, value)) in members.iter().enumerate() {
-        line(out, level + 1, i > 0);
+        line(out, inner(level), i > 0);
         out.push_str(&quote(name));
-        out.push_str(": ");
-        write(out, kind, value, level + 1);
+        out.push_str(if level == COMPACT { ":" } else { ": " });
+        write(out, kind, value, inner(level));
     }
     line(out, level, false);
     out.push('}');
@@ -158,6 +189,9 @@ fn write_members(out: &mut String, members: &[Member<'_>], level: usize) {
 fn line(out: &mut String, level: usize, comma: bool) {
     if comma {
         out.push(',');
+    }
+    if level == COMPACT {
+        return;
     }
     out.push('\n');
     out.extend(std::iter::repeat_n(' ', level));
@@ -171,8 +205,8 @@ fn write_list(out: &mut String, element: &str, value: &Value, level: usize) {
     };
     out.push('[');
     for (i, item) in items.iter().enumerate() {
-        line(out, level + 1, i > 0);
-        write(out, element, item, level + 1);
+        line(out, inner(level), i > 0);
+        write(out, element, item, inner(level));
     }
     line(out, level, false);
     out.push(']');

@@ -1,21 +1,21 @@
 //! Workloads and what they live on: Pods, the controllers that make them, Namespaces, Nodes,
 //! Secrets, ConfigMaps, Events, ServiceAccounts and Leases.
 
-mod admission;
+pub(crate) mod admission;
 mod config_map;
 mod controller_revision;
 mod deployment;
 mod event;
-mod go_print;
+pub(crate) mod go_print;
 mod lease;
 mod namespace;
 mod node;
 mod pod;
 mod pod_status;
 mod pod_update;
-mod podspec;
+pub(crate) mod podspec;
 mod replica_set;
-mod replicas;
+pub(crate) mod replicas;
 mod secret;
 mod service_account;
 mod stateful_set;
@@ -35,25 +35,4 @@ pub(crate) use secret::Secrets;
 pub(crate) use service_account::ServiceAccounts;
 pub(crate) use stateful_set::StatefulSets;
 
-use crate::field::read::{Read, copy_field, ensure, set};
-use serde_json::Value;
-
-/// Sets `metadata.generation`.
-fn set_generation(object: &mut Value, generation: i64) {
-    if let Some(metadata) = ensure(object, "metadata") {
-        set(metadata, "generation", generation);
-    }
-}
-
-/// Keeps the stored generation, one more when `changed`.
-fn carry_generation(object: &mut Value, old: &Value, changed: bool) {
-    let before = old.at("metadata").number("generation").unwrap_or(0);
-    set_generation(object, before + i64::from(changed));
-}
-
-/// Takes the fields of the object over from what is stored.
-fn keep(object: &mut Value, old: &Value, fields: &[&str]) {
-    for field in fields {
-        copy_field(object, old, field);
-    }
-}
+use crate::rules::{carry_generation, keep, set_generation};

@@ -4,13 +4,14 @@
 //! Source: `pkg/apis/apps/validation`.
 
 use super::podspec::{self, options::Options};
-use crate::field::path::{Errors, NEGATIVE, Path};
-use crate::field::read::Read;
+use crate::field::path::{Errors, IMMUTABLE, NEGATIVE, Path};
+use crate::field::read::{Read, same};
 use crate::field::{names, selector, words};
+use crate::rules;
 use serde_json::Value;
 
 /// `spec.selector`; `kind` stands in the text about an empty one.
-pub(super) fn check_selector(errors: &mut Errors, spec: &Value, path: &Path, kind: &str) {
+pub(crate) fn check_selector(errors: &mut Errors, spec: &Value, path: &Path, kind: &str) {
     let (found, path) = (spec.at("selector"), path.child("selector"));
     if found.is_null() {
         errors.required(&path, "");
@@ -24,7 +25,7 @@ pub(super) fn check_selector(errors: &mut Errors, spec: &Value, path: &Path, kin
 }
 
 /// A numeric field of the spec that may not be negative; nothing counts as zero.
-pub(super) fn nonnegative(errors: &mut Errors, holder: &Value, path: &Path, keys: &[&str]) {
+pub(crate) fn nonnegative(errors: &mut Errors, holder: &Value, path: &Path, keys: &[&str]) {
     for key in keys {
         let value = holder.number(key).unwrap_or(0);
         if value < 0 {
@@ -34,7 +35,7 @@ pub(super) fn nonnegative(errors: &mut Errors, holder: &Value, path: &Path, keys
 }
 
 /// A template whose Pods the selector has to match.
-pub(super) fn matching_template(
+pub(crate) fn matching_template(
     errors: &mut Errors,
     spec: &Value,
     path: &Path,
@@ -50,7 +51,7 @@ pub(super) fn matching_template(
 }
 
 /// The template's labels match the selector, unless it is empty or missing.
-pub(super) fn labels_match(errors: &mut Errors, found: &Value, template: &Value, path: &Path) {
+pub(crate) fn labels_match(errors: &mut Errors, found: &Value, template: &Value, path: &Path) {
     let labels = template.at("metadata").at("labels");
     let empty = !found.is_null() && selector::is_empty(found);
     if !empty && !selector::matches(found, labels) {
@@ -63,7 +64,7 @@ pub(super) fn labels_match(errors: &mut Errors, found: &Value, template: &Value,
 }
 
 /// Pods of controllers run for ever.
-pub(super) fn restart_and_deadline(errors: &mut Errors, template: &Value, path: &Path, kind: &str) {
+pub(crate) fn restart_and_deadline(errors: &mut Errors, template: &Value, path: &Path, kind: &str) {
     let (spec, path) = (template.at("spec"), path.child("spec"));
     let policy = spec.text("restartPolicy");
     if policy != "Always" {
@@ -78,7 +79,7 @@ pub(super) fn restart_and_deadline(errors: &mut Errors, template: &Value, path: 
 }
 
 /// Counters of the status that may not exceed another one.
-pub(super) fn at_most(
+pub(crate) fn at_most(
     errors: &mut Errors,
     status: &Value,
     path: &Path,
@@ -95,11 +96,14 @@ pub(super) fn at_most(
 }
 
 /// `status.collisionCount` never goes down.
-pub(super) fn collision_count(errors: &mut Errors, status: &Value, old: &Value, path: &Path) {
-    let (new, old) = (
-        status.number("collisionCount"),
-        old.number("collisionCount"),
-    );
+pub(crate) fn collision_count(
+    errors: &mut Errors,
+    status: &Value,
+    old: Option<&Value>,
+    path: &Path,
+) {
+    let count = |status: &Value| status.number("collisionCount");
+    let (new, old) = (count(status), old.and_then(|old| count(old.at("status"))));
     if old.is_some_and(|old| new.is_none_or(|new| new < old)) {
         let value = new.unwrap_or(0);
         errors.invalid(
@@ -111,7 +115,7 @@ pub(super) fn collision_count(errors: &mut Errors, status: &Value, old: &Value, 
 }
 
 /// A number or percentage, not negative.
-pub(super) fn int_or_percent(errors: &mut Errors, value: &Value, path: &Path) {
+pub(crate) fn int_or_percent(errors: &mut Errors, value: &Value, path: &Path) {
     match value.as_str() {
         Some(text) => errors.invalid_each(path, text, words::percent(text)),
         None => errors.nonnegative(path, value.as_i64().unwrap_or(0)),
@@ -120,7 +124,7 @@ pub(super) fn int_or_percent(errors: &mut Errors, value: &Value, path: &Path) {
 
 /// The number, or the number before the percent sign; a text that is neither counts as Go's
 /// `Atoi` has it.
-pub(super) fn plain_number(value: &Value) -> i64 {
+pub(crate) fn plain_number(value: &Value) -> i64 {
     match value.as_str() {
         Some(text) => text.strip_suffix('%').unwrap_or(text).parse().unwrap_or(0),
         None => value.as_i64().unwrap_or(0),
@@ -128,7 +132,7 @@ pub(super) fn plain_number(value: &Value) -> i64 {
 }
 
 /// Percentages end at 100.
-pub(super) fn at_most_all(errors: &mut Errors, value: &Value, path: &Path) {
+pub(crate) fn at_most_all(errors: &mut Errors, value: &Value, path: &Path) {
     let percent = value
         .as_str()
         .filter(|text| words::percent(text).is_empty());
@@ -137,58 +141,54 @@ pub(super) fn at_most_all(errors: &mut Errors, value: &Value, path: &Path) {
     }
 }
 
-/// A warning when the name cannot be part of a host name.
-pub(super) fn name_warning(object: &Value) -> Option<String> {
+/// A warning about a new object whose name cannot be part of a host name.
+pub(crate) fn name_warning(object: &Value, old: Option<&Value>) -> Vec<String> {
     let texts = names::dns1123_label(object.at("metadata").text("name"));
-    if texts.is_empty() {
-        return None;
+    if texts.is_empty() || old.is_some() {
+        return Vec::new();
     }
-    Some(format!(
+    vec![format!(
         "metadata.name: this is used in Pod names and hostnames, which can result in surprising \
          behavior; a DNS label is recommended: [{}]",
         texts.join(" ")
-    ))
+    )]
 }
 
-/// Warnings about the template: on create, and on update when the generation changed.
-pub(super) fn template_warnings(object: &Value, old: Option<&Value>) -> Vec<String> {
-    let generation = |object: &Value| object.at("metadata").number("generation");
-    if old.is_some_and(|old| generation(old) == generation(object)) {
-        return Vec::new();
-    }
-    let path = Path::new("spec").child("template");
-    podspec::warnings::of_template(object.at("spec").at("template"), &path)
+/// Where the template of a workload stands.
+pub(crate) const TEMPLATE: &[&str] = &["spec", "template"];
+
+/// How the template of an object is checked.
+pub(crate) fn template_options(old: Option<&Value>) -> Options {
+    rules::template_options(old, TEMPLATE)
 }
 
-/// How the template of `object` is checked.
-pub(super) fn template_options(old: Option<&Value>) -> Options {
-    match old.map(|old| old.at("spec").at("template")) {
-        None => Options::create(false),
-        Some(template) => Options::update(false, template.at("spec"), template.at("metadata")),
-    }
-}
-
-/// Defaults of `spec.template`.
-pub(super) fn default_template(object: &mut Value) {
-    use podspec::defaults;
-    let spec = object.get_mut("spec");
-    let Some(template) = spec.and_then(|spec| crate::field::read::ensure(spec, "template")) else {
-        return;
-    };
-    if let Some(metadata) = template.get_mut("metadata") {
-        defaults::drop_init_annotations(metadata);
-    }
-    if let Some(spec) = crate::field::read::ensure(template, "spec") {
-        defaults::pod_spec(spec);
+/// `spec.selector` never changes.
+pub(crate) fn immutable_selector(errors: &mut Errors, object: &Value, old: Option<&Value>) {
+    let new = object.at("spec").at("selector");
+    if old.is_some_and(|old| !same(new, old.at("spec").at("selector"))) {
+        let path = Path::new("spec").child("selector");
+        errors.invalid_shown(&path, selector::go_json(new), IMMUTABLE);
     }
 }
 
-/// Drops disabled fields of `spec.template`.
-pub(super) fn drop_disabled(object: &mut Value, old: Option<&Value>) {
-    let spec = object.get_mut("spec");
-    let template = spec.and_then(|spec| spec.get_mut("template"));
-    if let Some(spec) = template.and_then(|template| template.get_mut("spec")) {
-        let old = old.map(|old| old.at("spec").at("template").at("spec"));
-        podspec::drop_disabled(spec, old);
-    }
+/// Counters of what keeps a number of Pods: ReplicaSets and ReplicationControllers.
+pub(crate) fn set_status(errors: &mut Errors, status: &Value, path: &Path) {
+    nonnegative(
+        errors,
+        status,
+        path,
+        &[
+            "replicas",
+            "fullyLabeledReplicas",
+            "readyReplicas",
+            "availableReplicas",
+            "observedGeneration",
+            "terminatingReplicas",
+        ],
+    );
+    let keys = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
+    let limit = ("replicas", "cannot be greater than status.replicas");
+    at_most(errors, status, path, &keys, limit);
+    let limit = ("readyReplicas", "cannot be greater than readyReplicas");
+    at_most(errors, status, path, &["availableReplicas"], limit);
 }

@@ -1,138 +1,77 @@
 //! StatefulSets. Source: `pkg/registry/apps/statefulset`, `ValidateStatefulSet*`.
 
 use super::podspec::{self, claims, defaults, options::Options, warnings};
-use super::replicas::{self, nonnegative};
-use super::{carry_generation, keep, set_generation};
+use super::replicas::{self, TEMPLATE, nonnegative};
+use crate::Context;
 use crate::field::path::{Errors, Path, go_struct};
 use crate::field::read::{Read, copy_field, ensure, items_mut, remove, same, set, set_default};
 use crate::field::{names, selector};
-use crate::{Context, Strategy, Subresource};
-use model::{FieldError, go_quote};
+use crate::rules::{Check, Rules};
+use model::go_quote;
 use serde_json::{Value, json};
 
 /// The rules of StatefulSets.
 pub(crate) struct StatefulSets;
 
-impl Strategy for StatefulSets {
-    fn default(&self, object: &mut Value) {
+impl Rules for StatefulSets {
+    fn defaults(&self, object: &mut Value) {
         if let Some(spec) = ensure(object, "spec") {
             default_spec(spec);
         }
-        replicas::default_template(object);
     }
 
-    fn prepare_create(&self, object: &mut Value, _: &Context<'_>) {
-        set(
-            object,
-            "status",
-            json!({"replicas": 0, "availableReplicas": 0}),
-        );
-        set_generation(object, 1);
-        drop_max_unavailable(object, None);
-        replicas::drop_disabled(object, None);
+    fn template(&self) -> Option<&'static [&'static str]> {
+        Some(TEMPLATE)
     }
 
-    fn prepare_update(&self, object: &mut Value, old: &Value, _: &Context<'_>) {
-        keep(object, old, &["status"]);
-        drop_max_unavailable(object, Some(old));
-        replicas::drop_disabled(object, Some(old));
-        let changed = !same(object.at("spec"), old.at("spec"));
-        carry_generation(object, old, changed);
-    }
-
-    fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
+    fn name(&self, name: &str, prefix: bool) -> Vec<String> {
         names::label_name(name, prefix)
     }
 
-    fn validate(&self, object: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        let mut errors = Errors::default();
-        let rules = Rules {
-            options: Options::create(false),
-            ..Rules::default()
-        };
-        check_spec(&mut errors, object.at("spec"), &rules);
-        errors.0
+    fn new_status(&self, _: &Context<'_>) -> Option<Value> {
+        Some(json!({"replicas": 0, "availableReplicas": 0}))
     }
 
-    fn validate_update(&self, object: &Value, old: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        let mut errors = Errors::default();
-        let mut rules = Rules {
-            options: replicas::template_options(Some(old)),
-            any_service_name: true,
-            skip_claims: true,
-            skip_template: false,
+    fn prepare(&self, object: &mut Value, check: &Check<'_>) {
+        drop_max_unavailable(object, check.old);
+    }
+
+    fn check(&self, errors: &mut Errors, object: &Value, check: &Check<'_>) {
+        let mut rules = SpecRules {
+            options: replicas::template_options(check.old),
+            ..SpecRules::default()
         };
+        let Some(old) = check.old else {
+            return check_spec(errors, object.at("spec"), &rules);
+        };
+        rules.any_service_name = true;
+        rules.skip_claims = true;
         let mut before = Errors::default();
         check_spec(&mut before, old.at("spec"), &rules);
         rules.skip_template = !before.0.is_empty();
-        check_spec(&mut errors, object.at("spec"), &rules);
-        let mut fixed = object.at("spec").clone();
-        for key in [
-            "replicas",
-            "template",
-            "updateStrategy",
-            "minReadySeconds",
-            "ordinals",
-            "revisionHistoryLimit",
-            "persistentVolumeClaimRetentionPolicy",
-        ] {
-            copy_field(&mut fixed, old.at("spec"), key);
-        }
-        if !same(&fixed, old.at("spec")) {
-            errors.forbidden(
-                &Path::new("spec"),
-                "updates to statefulset spec for fields other than 'replicas', 'ordinals', \
-                 'template', 'updateStrategy', 'revisionHistoryLimit', \
-                 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
-            );
-        }
-        errors.0
+        check_spec(errors, object.at("spec"), &rules);
+        immutable_rest(errors, object, old);
     }
 
-    fn prepare_subresource(
-        &self,
-        subresource: Subresource,
-        object: &mut Value,
-        old: &Value,
-        _: &Context<'_>,
-    ) {
-        if subresource == Subresource::Status {
-            keep(object, old, &["spec"]);
-            carry_generation(object, old, false);
-        }
+    fn check_status(&self, errors: &mut Errors, object: &Value, check: &Check<'_>) {
+        let (status, path) = (object.at("status"), Path::new("status"));
+        check_status(errors, status, &path);
+        replicas::collision_count(errors, status, check.old, &path);
     }
 
-    fn validate_subresource(
-        &self,
-        subresource: Subresource,
-        object: &Value,
-        old: &Value,
-        _: &Context<'_>,
-    ) -> Vec<FieldError> {
-        let mut errors = Errors::default();
-        if subresource == Subresource::Status {
-            let (status, path) = (object.at("status"), Path::new("status"));
-            check_status(&mut errors, status, &path);
-            replicas::collision_count(&mut errors, status, old.at("status"), &path);
-        }
-        errors.0
-    }
-
-    fn warnings(&self, object: &Value, old: Option<&Value>, _: &Context<'_>) -> Vec<String> {
-        let mut all = replicas::template_warnings(object, old);
+    fn tell_last(&self, object: &Value, check: &Check<'_>) -> Vec<String> {
+        let mut all = Vec::new();
         let spec = object.at("spec");
         let list = Path::new("spec").child("volumeClaimTemplates");
         for (i, claim) in spec.items("volumeClaimTemplates").iter().enumerate() {
-            let path = match old {
+            let path = match check.old {
                 None => list.index(i),
                 Some(_) => list.index(i).child("Spec"),
             };
             warnings::claim_spec(&mut all, claim.at("spec"), &path);
         }
-        if spec
-            .number("revisionHistoryLimit")
-            .is_some_and(|limit| limit < 0)
-        {
+        let limit = spec.number("revisionHistoryLimit");
+        if limit.is_some_and(|limit| limit < 0) {
             all.push(
                 "spec.revisionHistoryLimit: a negative value retains all historical revisions; a \
                  value >= 0 is recommended"
@@ -140,6 +79,30 @@ impl Strategy for StatefulSets {
             );
         }
         all
+    }
+}
+
+/// What an update may not touch.
+fn immutable_rest(errors: &mut Errors, object: &Value, old: &Value) {
+    let mut fixed = object.at("spec").clone();
+    for key in [
+        "replicas",
+        "template",
+        "updateStrategy",
+        "minReadySeconds",
+        "ordinals",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+    ] {
+        copy_field(&mut fixed, old.at("spec"), key);
+    }
+    if !same(&fixed, old.at("spec")) {
+        errors.forbidden(
+            &Path::new("spec"),
+            "updates to statefulset spec for fields other than 'replicas', 'ordinals', \
+             'template', 'updateStrategy', 'revisionHistoryLimit', \
+             'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+        );
     }
 }
 
@@ -190,14 +153,14 @@ fn drop_max_unavailable(object: &mut Value, old: Option<&Value>) {
 }
 
 #[derive(Default)]
-struct Rules {
+struct SpecRules {
     options: Options,
     any_service_name: bool,
     skip_claims: bool,
     skip_template: bool,
 }
 
-fn check_spec(errors: &mut Errors, spec: &Value, rules: &Rules) {
+fn check_spec(errors: &mut Errors, spec: &Value, rules: &SpecRules) {
     let path = Path::new("spec");
     policy(errors, spec, &path.child("podManagementPolicy"));
     strategy(
@@ -296,7 +259,7 @@ fn rolling_update(errors: &mut Errors, rolling: &Value, path: &Path) {
 }
 
 /// The template, with the volumes that the claim templates add.
-fn template(errors: &mut Errors, spec: &Value, path: &Path, rules: &Rules) {
+fn template(errors: &mut Errors, spec: &Value, path: &Path, rules: &SpecRules) {
     let mut template = spec.at("template").clone();
     if let Some(pod) = ensure(&mut template, "spec") {
         remove(pod, "hostname");
