@@ -128,11 +128,7 @@ impl Fields {
             if !self.allows_day(day) {
                 continue;
             }
-            let from = if day == first {
-                start - first * DAY
-            } else {
-                0
-            };
+            let from = if day == first { start - first * DAY } else { 0 };
             if let Some(second) = self.next_in_day(from) {
                 return Some(day * DAY + second);
             }
@@ -227,13 +223,19 @@ fn range(text: &str, bounds: &Bounds) -> Result<Set, String> {
     };
     let (low, high) = (bounds.low, bounds.high);
     if start < low {
-        return Err(format!("beginning of range ({start}) below minimum ({low}): {text}"));
+        return Err(format!(
+            "beginning of range ({start}) below minimum ({low}): {text}"
+        ));
     }
     if end > high {
-        return Err(format!("end of range ({end}) above maximum ({high}): {text}"));
+        return Err(format!(
+            "end of range ({end}) above maximum ({high}): {text}"
+        ));
     }
     if start > end {
-        return Err(format!("beginning of range ({start}) beyond end of range ({end}): {text}"));
+        return Err(format!(
+            "beginning of range ({start}) beyond end of range ({end}): {text}"
+        ));
     }
     if step == 0 {
         return Err(format!("step of range should be a positive number: {text}"));
@@ -331,14 +333,34 @@ mod tests {
         for (schedule, time, want) in [
             ("* * * * *", "2026-02-28T23:59:30Z", "2026-03-01T00:00:00Z"),
             ("* * * * *", "2026-02-28T23:58:00Z", "2026-02-28T23:59:00Z"),
-            ("*/15 * * * *", "2026-01-01T10:07:00Z", "2026-01-01T10:15:00Z"),
-            ("30 4 1,15 * 5", "2026-01-02T05:00:00Z", "2026-01-09T04:30:00Z"),
-            ("0 0 29 feb *", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z"),
+            (
+                "*/15 * * * *",
+                "2026-01-01T10:07:00Z",
+                "2026-01-01T10:15:00Z",
+            ),
+            (
+                "30 4 1,15 * 5",
+                "2026-01-02T05:00:00Z",
+                "2026-01-09T04:30:00Z",
+            ),
+            (
+                "0 0 29 feb *",
+                "2026-01-01T00:00:00Z",
+                "2028-02-29T00:00:00Z",
+            ),
             ("0 0 31 2 *", "2026-01-01T00:00:00Z", "never"),
-            ("0 9 * * mon-fri", "2026-11-27T09:00:00Z", "2026-11-30T09:00:00Z"),
+            (
+                "0 9 * * mon-fri",
+                "2026-11-27T09:00:00Z",
+                "2026-11-30T09:00:00Z",
+            ),
             ("@weekly", "2026-11-25T00:00:00Z", "2026-11-29T00:00:00Z"),
             ("@every 90s", "2026-01-01T00:00:00Z", "2026-01-01T00:01:30Z"),
-            ("5/20 * ? * *", "2026-01-01T00:26:00Z", "2026-01-01T00:45:00Z"),
+            (
+                "5/20 * ? * *",
+                "2026-01-01T00:26:00Z",
+                "2026-01-01T00:45:00Z",
+            ),
         ] {
             assert_eq!(after(schedule, time), want, "{schedule}");
         }
@@ -350,15 +372,30 @@ mod tests {
             ("", "empty spec string"),
             ("* * * *", "expected exactly 5 fields, found 4: [* * * *]"),
             ("61 * * * *", "end of range (61) above maximum (59): 61"),
-            ("a * * * *", "failed to parse int from a: strconv.Atoi: parsing \"a\": invalid syntax"),
+            (
+                "a * * * *",
+                "failed to parse int from a: strconv.Atoi: parsing \"a\": invalid syntax",
+            ),
             ("1-2-3 * * * *", "too many hyphens: 1-2-3"),
             ("1/2/3 * * * *", "too many slashes: 1/2/3"),
-            ("*/0 * * * *", "step of range should be a positive number: */0"),
-            ("5-1 * * * *", "beginning of range (5) beyond end of range (1): 5-1"),
+            (
+                "*/0 * * * *",
+                "step of range should be a positive number: */0",
+            ),
+            (
+                "5-1 * * * *",
+                "beginning of range (5) beyond end of range (1): 5-1",
+            ),
             ("0 0 0 * *", "beginning of range (0) below minimum (1): 0"),
-            ("-1 * * * *", "failed to parse int from : strconv.Atoi: parsing \"\": invalid syntax"),
+            (
+                "-1 * * * *",
+                "failed to parse int from : strconv.Atoi: parsing \"\": invalid syntax",
+            ),
             ("@often", "unrecognized descriptor: @often"),
-            ("@every 5", "failed to parse duration @every 5: time: missing unit in duration \"5\""),
+            (
+                "@every 5",
+                "failed to parse duration @every 5: time: missing unit in duration \"5\"",
+            ),
         ] {
             assert_eq!(Cron::parse(schedule).unwrap_err(), want, "{schedule}");
         }

@@ -63,6 +63,52 @@ impl Resource {
 
     /// CustomResourceDefinitions
     pub const DEFINITIONS: Self = Self("customresourcedefinitions.apiextensions.k8s.io");
+    /// DaemonSets
+    pub const DAEMON_SETS: Self = Self("daemonsets.apps");
+    /// Jobs
+    pub const JOBS: Self = Self("jobs.batch");
+    /// CronJobs
+    pub const CRON_JOBS: Self = Self("cronjobs.batch");
+    /// ReplicationControllers
+    pub const REPLICATION_CONTROLLERS: Self = Self("replicationcontrollers");
+    /// PodTemplates
+    pub const POD_TEMPLATES: Self = Self("podtemplates");
+    /// LimitRanges
+    pub const LIMIT_RANGES: Self = Self("limitranges");
+    /// ResourceQuotas
+    pub const RESOURCE_QUOTAS: Self = Self("resourcequotas");
+    /// PersistentVolumeClaims
+    pub const VOLUME_CLAIMS: Self = Self("persistentvolumeclaims");
+    /// PersistentVolumes
+    pub const VOLUMES: Self = Self("persistentvolumes");
+    /// PodDisruptionBudgets
+    pub const DISRUPTION_BUDGETS: Self = Self("poddisruptionbudgets.policy");
+    /// HorizontalPodAutoscalers
+    pub const AUTOSCALERS: Self = Self("horizontalpodautoscalers.autoscaling");
+    /// NetworkPolicies
+    pub const NETWORK_POLICIES: Self = Self("networkpolicies.networking.k8s.io");
+    /// StorageClasses
+    pub const STORAGE_CLASSES: Self = Self("storageclasses.storage.k8s.io");
+    /// VolumeAttributesClasses
+    pub const VOLUME_ATTRIBUTES_CLASSES: Self = Self("volumeattributesclasses.storage.k8s.io");
+    /// VolumeAttachments
+    pub const VOLUME_ATTACHMENTS: Self = Self("volumeattachments.storage.k8s.io");
+    /// CSIDrivers
+    pub const CSI_DRIVERS: Self = Self("csidrivers.storage.k8s.io");
+    /// CSINodes
+    pub const CSI_NODES: Self = Self("csinodes.storage.k8s.io");
+    /// CSIStorageCapacities
+    pub const CSI_CAPACITIES: Self = Self("csistoragecapacities.storage.k8s.io");
+    /// PriorityClasses
+    pub const PRIORITY_CLASSES: Self = Self("priorityclasses.scheduling.k8s.io");
+    /// RuntimeClasses
+    pub const RUNTIME_CLASSES: Self = Self("runtimeclasses.node.k8s.io");
+    /// MutatingWebhookConfigurations
+    pub const MUTATING_WEBHOOKS: Self =
+        Self("mutatingwebhookconfigurations.admissionregistration.k8s.io");
+    /// ValidatingWebhookConfigurations
+    pub const VALIDATING_WEBHOOKS: Self =
+        Self("validatingwebhookconfigurations.admissionregistration.k8s.io");
 
     /// Interns `plural` of `group`; the group is empty for core resources.
     pub fn new(group: &str, plural: &str) -> Self {
@@ -101,6 +147,34 @@ impl Resource {
             ("rbac.authorization.k8s.io/v1", "RoleBinding") => (Self::ROLE_BINDINGS, true),
             ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => {
                 (Self::CLUSTER_ROLE_BINDINGS, false)
+            }
+            ("apps/v1", "DaemonSet") => (Self::DAEMON_SETS, true),
+            ("batch/v1", "Job") => (Self::JOBS, true),
+            ("batch/v1", "CronJob") => (Self::CRON_JOBS, true),
+            ("v1", "ReplicationController") => (Self::REPLICATION_CONTROLLERS, true),
+            ("v1", "PodTemplate") => (Self::POD_TEMPLATES, true),
+            ("v1", "LimitRange") => (Self::LIMIT_RANGES, true),
+            ("v1", "ResourceQuota") => (Self::RESOURCE_QUOTAS, true),
+            ("v1", "PersistentVolumeClaim") => (Self::VOLUME_CLAIMS, true),
+            ("v1", "PersistentVolume") => (Self::VOLUMES, false),
+            ("policy/v1", "PodDisruptionBudget") => (Self::DISRUPTION_BUDGETS, true),
+            ("autoscaling/v2", "HorizontalPodAutoscaler") => (Self::AUTOSCALERS, true),
+            ("networking.k8s.io/v1", "NetworkPolicy") => (Self::NETWORK_POLICIES, true),
+            ("storage.k8s.io/v1", "StorageClass") => (Self::STORAGE_CLASSES, false),
+            ("storage.k8s.io/v1", "VolumeAttributesClass") => {
+                (Self::VOLUME_ATTRIBUTES_CLASSES, false)
+            }
+            ("storage.k8s.io/v1", "VolumeAttachment") => (Self::VOLUME_ATTACHMENTS, false),
+            ("storage.k8s.io/v1", "CSIDriver") => (Self::CSI_DRIVERS, false),
+            ("storage.k8s.io/v1", "CSINode") => (Self::CSI_NODES, false),
+            ("storage.k8s.io/v1", "CSIStorageCapacity") => (Self::CSI_CAPACITIES, true),
+            ("scheduling.k8s.io/v1", "PriorityClass") => (Self::PRIORITY_CLASSES, false),
+            ("node.k8s.io/v1", "RuntimeClass") => (Self::RUNTIME_CLASSES, false),
+            ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration") => {
+                (Self::MUTATING_WEBHOOKS, false)
+            }
+            ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration") => {
+                (Self::VALIDATING_WEBHOOKS, false)
             }
             _ => return None,
         };

@@ -9,21 +9,30 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod admission_hooks;
+mod autoscaling;
+mod batch;
 mod crd;
+mod declared;
 mod field;
 mod net;
+mod policy;
 pub mod print;
-mod rules;
+pub mod quota;
+mod scheduling;
+mod storage;
 mod strategy;
 mod work;
 
 pub use access::review_errors;
 pub use crd::CustomObjects;
 pub use net::indexes::Indexes;
+pub use scheduling::system_classes;
 pub use strategy::{Companions, Context, Operation, Rules, Strategy, Subresource};
 
-use model::Resource;
+use model::{ApiError, Resource};
 use schema::Kind;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The strategy of a kind, in the version of the kind.
@@ -61,6 +70,46 @@ pub fn builtin(resource: Resource) -> &'static dyn Strategy {
         Resource::CLUSTER_ROLES => &access::ClusterRoles,
         Resource::ROLE_BINDINGS => &access::RoleBindings,
         Resource::CLUSTER_ROLE_BINDINGS => &access::ClusterRoleBindings,
+        Resource::NETWORK_POLICIES => &net::NetworkPolicies,
+        Resource::DAEMON_SETS => &work::DaemonSets,
+        Resource::POD_TEMPLATES => &work::PodTemplates,
+        Resource::REPLICATION_CONTROLLERS => &work::ReplicationControllers,
+        Resource::JOBS => &batch::Jobs,
+        Resource::CRON_JOBS => &batch::CronJobs,
+        Resource::DISRUPTION_BUDGETS => &policy::DisruptionBudgets,
+        Resource::AUTOSCALERS => &autoscaling::Autoscalers,
+        Resource::LIMIT_RANGES => &quota::LimitRanges,
+        Resource::RESOURCE_QUOTAS => &quota::ResourceQuotas,
+        Resource::VOLUMES => &storage::Volumes,
+        Resource::VOLUME_CLAIMS => &storage::VolumeClaims,
+        Resource::STORAGE_CLASSES => &storage::StorageClasses,
+        Resource::VOLUME_ATTRIBUTES_CLASSES => &storage::VolumeAttributesClasses,
+        Resource::VOLUME_ATTACHMENTS => &storage::VolumeAttachments,
+        Resource::CSI_DRIVERS => &storage::CsiDrivers,
+        Resource::CSI_NODES => &storage::CsiNodes,
+        Resource::CSI_CAPACITIES => &storage::StorageCapacities,
+        Resource::PRIORITY_CLASSES => &scheduling::PriorityClasses,
+        Resource::RUNTIME_CLASSES => &scheduling::RuntimeClasses,
+        Resource::MUTATING_WEBHOOKS => &admission_hooks::MutatingWebhooks,
+        Resource::VALIDATING_WEBHOOKS => &admission_hooks::ValidatingWebhooks,
         _ => &strategy::Plain,
     }
+}
+
+/// Admission that only looks, once an object is valid: what its kind says, and the limits of its
+/// namespace.
+///
+/// # Errors
+/// The whole refusal, e.g. 403 with its message.
+pub fn approve(
+    resource: Resource,
+    rules: &Rules,
+    object: &Value,
+    old: Option<&Value>,
+    context: &Context<'_>,
+) -> Result<(), ApiError> {
+    rules.approve(object, old, context)?;
+    let check = declared::Check { old, context };
+    quota::refuse(resource, object, &check)?;
+    quota::enforce(resource, object, &check)
 }

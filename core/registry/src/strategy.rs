@@ -109,6 +109,20 @@ pub trait Strategy: Sync {
         Ok(())
     }
 
+    /// Admission plugins of this kind that only look, asked once the object is valid.
+    ///
+    /// # Errors
+    /// The whole refusal, e.g. 403 with its message.
+    fn approve(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+        context: &Context<'_>,
+    ) -> Result<(), ApiError> {
+        let _ = (object, old, context);
+        Ok(())
+    }
+
     /// Why `metadata.name` is no name for this kind; one text per reason, as in field errors.
     /// `prefix` says that the name is a `generateName`.
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {

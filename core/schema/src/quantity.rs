@@ -188,6 +188,27 @@ impl Quantity {
         i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
     }
 
+    /// The difference of two, in the form of the first.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        let negative = Self {
+            digits: other.digits.saturating_neg(),
+            ..other
+        };
+        match self.digits {
+            0 => Self {
+                format: self.format,
+                ..negative
+            },
+            _ => self.plus(negative),
+        }
+    }
+
+    /// The value as a number, as exactly as one can hold it.
+    pub fn to_f64(&self) -> f64 {
+        self.digits as f64 * 10_f64.powi(self.scale)
+    }
+
     /// The sum of two; the form of the first that is not zero stays.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

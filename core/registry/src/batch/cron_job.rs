@@ -1,10 +1,10 @@
 //! CronJobs. Source: `pkg/registry/batch/cronjob`.
 
 use super::job_spec;
+use crate::declared::{Check, Declared, template_options};
 use crate::field::path::{Errors, Path};
 use crate::field::read::{Read, ensure, same, set_default};
 use crate::field::selector;
-use crate::rules::{Check, Rules, template_options};
 use crate::work::replicas;
 use model::Cron;
 use serde_json::Value;
@@ -20,7 +20,7 @@ const NAME_LENGTH: usize = 52;
 /// One step of a time zone's name may be this long.
 const ZONE_PART: usize = 14;
 
-impl Rules for CronJobs {
+impl Declared for CronJobs {
     fn defaults(&self, object: &mut Value) {
         let Some(spec) = ensure(object, "spec") else {
             return;
@@ -52,7 +52,12 @@ impl Rules for CronJobs {
         let policies = ["Allow", "Forbid", "Replace"];
         let policy = spec.text("concurrencyPolicy");
         errors.one_of(&path.child("concurrencyPolicy"), policy, &policies);
-        job_template(errors, spec, check.old, &path.child("jobTemplate").child("spec"));
+        job_template(
+            errors,
+            spec,
+            check.old,
+            &path.child("jobTemplate").child("spec"),
+        );
         for key in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
             if let Some(limit) = spec.number(key) {
                 errors.nonnegative(&path.child(key), limit);
@@ -68,9 +73,15 @@ impl Rules for CronJobs {
     fn tell(&self, object: &Value, check: &Check<'_>) -> Vec<String> {
         let mut all = replicas::name_warning(object, check.old);
         let generation = |object: &Value| object.at("metadata").number("generation");
-        if check.old.is_none_or(|old| generation(old) != generation(object)) {
+        if check
+            .old
+            .is_none_or(|old| generation(old) != generation(object))
+        {
             let path = Path::new("spec").child("jobTemplate").child("spec");
-            all.extend(job_spec::warning(object.at("spec").at("jobTemplate").at("spec"), &path));
+            all.extend(job_spec::warning(
+                object.at("spec").at("jobTemplate").at("spec"),
+                &path,
+            ));
         }
         all
     }
@@ -100,7 +111,9 @@ impl Rules for CronJobs {
 
 /// Names of the one time zone whose rules are known here.
 fn is_utc(zone: &str) -> bool {
-    let names = ["utc", "etc/utc", "etc/uct", "uct", "gmt", "etc/gmt", "zulu", "etc/zulu"];
+    let names = [
+        "utc", "etc/utc", "etc/uct", "uct", "gmt", "etc/gmt", "zulu", "etc/zulu",
+    ];
     names.contains(&zone.to_ascii_lowercase().as_str())
 }
 

@@ -11,7 +11,9 @@ pub(super) fn count(text: &str, completions: i64) -> Result<i64, String> {
     for part in text.split(',').filter(|_| !text.is_empty()) {
         let (from, to) = interval(part, completions)?;
         if let Some(last) = last.filter(|last| *last >= from) {
-            return Err(format!("non-increasing order, previous: {last}, current: {from}"));
+            return Err(format!(
+                "non-increasing order, previous: {last}, current: {from}"
+            ));
         }
         total += to - from + 1;
         last = Some(to);
@@ -38,7 +40,10 @@ fn interval(text: &str, completions: i64) -> Result<Interval, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let index = |part: &str| {
         let number: i64 = part.parse().map_err(|_| {
-            format!("cannot convert string to integer for index: {}", go_quote(part))
+            format!(
+                "cannot convert string to integer for index: {}",
+                go_quote(part)
+            )
         })?;
         if number >= completions {
             return Err(format!("too large index: {}", go_quote(part)));
@@ -50,7 +55,9 @@ fn interval(text: &str, completions: i64) -> Result<Interval, String> {
         [from, to] => {
             let (from, to) = (index(from)?, index(to)?);
             if from >= to {
-                return Err(format!("non-increasing order, previous: {from}, current: {to}"));
+                return Err(format!(
+                    "non-increasing order, previous: {from}, current: {to}"
+                ));
             }
             Ok((from, to))
         }

@@ -1,10 +1,10 @@
 //! Jobs. Source: `pkg/registry/batch/job`.
 
 use super::{job_spec, job_status};
+use crate::declared::{Check, Declared, template_options};
 use crate::field::path::{Errors, IMMUTABLE, Path};
 use crate::field::read::{Read, copy_field, ensure, remove, same, set, set_default};
 use crate::field::{names, selector};
-use crate::rules::{Check, Rules, template_options};
 use crate::work::go_print;
 use crate::work::podspec::defaults::CONTAINER_LISTS;
 use crate::work::replicas::{self, TEMPLATE};
@@ -17,7 +17,7 @@ pub(crate) struct Jobs;
 const NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
 const UID_LABELS: [&str; 2] = ["controller-uid", "batch.kubernetes.io/controller-uid"];
 
-impl Rules for Jobs {
+impl Declared for Jobs {
     fn defaults(&self, object: &mut Value) {
         let Some(spec) = ensure(object, "spec") else {
             return;
@@ -54,7 +54,14 @@ impl Rules for Jobs {
     }
 
     fn check(&self, errors: &mut Errors, object: &Value, check: &Check<'_>) {
-        let labels = |object: &Value| object.at("spec").at("template").at("metadata").at("labels").clone();
+        let labels = |object: &Value| {
+            object
+                .at("spec")
+                .at("template")
+                .at("metadata")
+                .at("labels")
+                .clone()
+        };
         let prefixed = check.old.is_none_or(|old| {
             let labels = labels(old);
             labels.has(NAME_LABELS[1]) && labels.has(UID_LABELS[1])
@@ -80,7 +87,10 @@ impl Rules for Jobs {
     fn tell(&self, object: &Value, check: &Check<'_>) -> Vec<String> {
         let mut all = replicas::name_warning(object, check.old);
         let generation = |object: &Value| object.at("metadata").number("generation");
-        if check.old.is_none_or(|old| generation(old) != generation(object)) {
+        if check
+            .old
+            .is_none_or(|old| generation(old) != generation(object))
+        {
             all.extend(job_spec::warning(object.at("spec"), &Path::new("spec")));
         }
         all
@@ -177,11 +187,9 @@ fn has_label(errors: &mut Errors, metadata: &Value, path: &Path, (key, value): (
     let path = path.child("labels");
     match labels.optional_text(key) {
         None => errors.required(&path.key(key), &format!("must be '{value}'")),
-        Some(found) if found != value => errors.invalid(
-            &path.key(key),
-            labels.clone(),
-            format!("must be '{value}'"),
-        ),
+        Some(found) if found != value => {
+            errors.invalid(&path.key(key), labels.clone(), format!("must be '{value}'"))
+        }
         Some(_) => {}
     }
 }

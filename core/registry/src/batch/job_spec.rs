@@ -66,7 +66,11 @@ pub(super) fn check(errors: &mut Errors, spec: &Value, path: &Path, options: &Op
     replacement_policy(errors, spec, &path.child("podReplacementPolicy"));
     let template_path = path.child("template");
     podspec::template(errors, spec.at("template"), &template_path, options);
-    restart_policy(errors, spec, &template_path.child("spec").child("restartPolicy"));
+    restart_policy(
+        errors,
+        spec,
+        &template_path.child("spec").child("restartPolicy"),
+    );
 }
 
 /// A warning about Jobs that are too large to be tracked.

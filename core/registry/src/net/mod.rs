@@ -13,6 +13,7 @@ mod ingress_class_rules;
 mod ingress_rules;
 mod ip_address;
 mod load_balancer_status;
+mod network_policy;
 mod service;
 mod service_cidr;
 #[cfg(test)]
@@ -22,5 +23,6 @@ pub(crate) use endpoint_slice::EndpointSlices;
 pub(crate) use endpoints::AllEndpoints;
 pub(crate) use ingress::{IngressClasses, Ingresses};
 pub(crate) use ip_address::IpAddresses;
+pub(crate) use network_policy::NetworkPolicies;
 pub(crate) use service::Services;
 pub(crate) use service_cidr::ServiceCidrs;

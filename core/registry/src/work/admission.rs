@@ -5,7 +5,8 @@
 
 use super::podspec::defaults::CONTAINER_LISTS;
 use crate::Context;
-use crate::field::read::{Read, ensure, items_mut, set};
+use crate::field::read::{Read, ensure, items_mut, same, set};
+use crate::{quota, scheduling};
 use model::{ApiError, Object, Resource, go_quote};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -43,14 +44,15 @@ const TOKEN_VOLUME: &str = "kube-api-access-";
 
 /// A new Pod.
 pub(crate) fn create(pod: &mut Value, context: &Context<'_>) -> Result<(), ApiError> {
+    quota::apply_defaults(pod, context);
     if pod.at("metadata").at("annotations").has(MIRROR) {
         mirror(pod)?;
     } else {
         service_account(pod, context)?;
     }
     topology_labels(pod, context);
-    priority(pod)?;
-    runtime_class(pod)?;
+    priority(pod, context)?;
+    runtime_class(pod, context)?;
     tolerations(pod);
     Ok(())
 }
@@ -317,18 +319,29 @@ fn topology_labels(pod: &mut Value, context: &Context<'_>) {
     }
 }
 
-fn priority(pod: &mut Value) -> Result<(), ApiError> {
-    let spec = pod.at("spec");
-    let class = spec.text("priorityClassName");
-    let value: i64 = match class {
-        "" => 0,
-        "system-cluster-critical" => 2_000_000_000,
-        "system-node-critical" => 2_000_001_000,
-        _ => {
-            let text = format!("no PriorityClass with name {class} was found");
+/// The value and the preemption policy of the class that the Pod names, or of the default one.
+fn priority(pod: &mut Value, context: &Context<'_>) -> Result<(), ApiError> {
+    let name = pod.at("spec").text("priorityClassName").to_owned();
+    let class = if name.is_empty() {
+        scheduling::default_class(context.view)
+    } else {
+        let stored = context.view.get(Resource::PRIORITY_CLASSES, "", &name);
+        let known = stored
+            .map(|class| class.value())
+            .or_else(|| system_class(&name));
+        let Some(class) = known else {
+            let text = format!("no PriorityClass with name {name} was found");
             return Err(forbidden(Resource::PODS, pod, &text));
-        }
+        };
+        Some(class)
     };
+    let class = class.unwrap_or(Value::Null);
+    let value = class.number("value").unwrap_or(0);
+    let policy = match class.text("preemptionPolicy") {
+        "" => "PreemptLowerPriority",
+        policy => policy,
+    };
+    let spec = pod.at("spec");
     if let Some(given) = spec.number("priority").filter(|given| *given != value) {
         let text = format!(
             "the integer value of priority ({given}) must not be provided in pod spec; priority \
@@ -336,38 +349,97 @@ fn priority(pod: &mut Value) -> Result<(), ApiError> {
         );
         return Err(forbidden(Resource::PODS, pod, &text));
     }
-    let policy = spec.optional_text("preemptionPolicy");
-    if let Some(given) = policy.filter(|given| *given != "PreemptLowerPriority") {
+    let given = spec.optional_text("preemptionPolicy");
+    if let Some(given) = given.filter(|given| *given != policy) {
         let text = format!(
             "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; \
-             priority admission controller computed PreemptLowerPriority from the given \
-             PriorityClass name"
+             priority admission controller computed {policy} from the given PriorityClass name"
         );
         return Err(forbidden(Resource::PODS, pod, &text));
     }
     if let Some(spec) = pod.get_mut("spec") {
+        let name = class.at("metadata").text("name");
+        if !name.is_empty() {
+            set(spec, "priorityClassName", name);
+        }
         set(spec, "priority", value);
-        set(spec, "preemptionPolicy", "PreemptLowerPriority");
+        set(spec, "preemptionPolicy", policy);
     }
     Ok(())
 }
 
-/// No RuntimeClass exists here, so none can be asked for, nor the overhead that one would define.
-fn runtime_class(pod: &Value) -> Result<(), ApiError> {
-    let spec = pod.at("spec");
-    let class = spec.text("runtimeClassName");
-    let text = if !class.is_empty() {
-        format!(
-            "pod rejected: RuntimeClass {} not found",
-            model::go_quote(class)
-        )
-    } else if spec.has("overhead") {
-        "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
-            .to_owned()
-    } else {
+fn system_class(name: &str) -> Option<Value> {
+    let mut classes = scheduling::system_classes().into_iter();
+    classes.find(|class| class.at("metadata").text("name") == name)
+}
+
+/// Overhead and scheduling of the RuntimeClass that the Pod names.
+fn runtime_class(pod: &mut Value, context: &Context<'_>) -> Result<(), ApiError> {
+    let Some(name) = pod.at("spec").optional_text("runtimeClassName") else {
+        if pod.at("spec").has("overhead") {
+            let text = "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead";
+            return Err(forbidden(Resource::PODS, pod, text));
+        }
         return Ok(());
     };
-    Err(forbidden(Resource::PODS, pod, &text))
+    let class = context.view.get(Resource::RUNTIME_CLASSES, "", name);
+    let Some(class) = class.map(|class| class.value()) else {
+        let text = format!("pod rejected: RuntimeClass {} not found", go_quote(name));
+        return Err(forbidden(Resource::PODS, pod, &text));
+    };
+    overhead(pod, &class)?;
+    runtime_scheduling(pod, class.at("scheduling"))
+}
+
+fn overhead(pod: &mut Value, class: &Value) -> Result<(), ApiError> {
+    let (own, fixed) = (
+        pod.at("spec").at("overhead"),
+        class.at("overhead").at("podFixed"),
+    );
+    if !class.has("overhead") {
+        if own.is_null() {
+            return Ok(());
+        }
+        let text =
+            "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead";
+        return Err(forbidden(Resource::PODS, pod, text));
+    }
+    if !own.is_null() && !same(own, fixed) {
+        let text = "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead";
+        return Err(forbidden(Resource::PODS, pod, text));
+    }
+    let fixed = fixed.clone();
+    if let Some(spec) = pod.get_mut("spec") {
+        set(spec, "overhead", fixed);
+    }
+    Ok(())
+}
+
+fn runtime_scheduling(pod: &mut Value, scheduling: &Value) -> Result<(), ApiError> {
+    for (key, value) in scheduling.entries("nodeSelector") {
+        let value = value.as_str().unwrap_or_default();
+        let own = pod.at("spec").at("nodeSelector").optional_text(key);
+        if let Some(own) = own.filter(|own| *own != value) {
+            let text = format!(
+                "conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; \
+                 pod.spec.nodeSelector[{key}] = {own}"
+            );
+            return Err(forbidden(Resource::PODS, pod, &text));
+        }
+        let spec = pod.get_mut("spec");
+        if let Some(selector) = spec.and_then(|spec| ensure(spec, "nodeSelector")) {
+            set(selector, key, value);
+        }
+    }
+    for toleration in scheduling.items("tolerations") {
+        let held = pod.at("spec").items("tolerations").contains(toleration);
+        if let Some(spec) = pod.get_mut("spec")
+            && !held
+        {
+            push(spec, "tolerations", toleration.clone());
+        }
+    }
+    Ok(())
 }
 
 /// Nodes that are not ready or not reachable are tolerated for five minutes.

@@ -1,17 +1,17 @@
 //! Deployments. Source: `pkg/registry/apps/deployment`, `ValidateDeployment*`.
 
 use super::replicas::{self, TEMPLATE, immutable_selector, nonnegative};
+use crate::declared::{Check, Declared};
 use crate::field::path::{Errors, Path, go_struct};
 use crate::field::read::{Read, copy_field, ensure, same, set_default};
 use crate::field::selector;
-use crate::rules::{Check, Rules};
 use model::go_quote;
 use serde_json::Value;
 
 /// The rules of Deployments.
 pub(crate) struct Deployments;
 
-impl Rules for Deployments {
+impl Declared for Deployments {
     fn defaults(&self, object: &mut Value) {
         let Some(spec) = ensure(object, "spec") else {
             return;

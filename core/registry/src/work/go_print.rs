@@ -22,6 +22,33 @@ pub(super) fn ephemeral_container_diff(old: &Value, new: &Value) -> String {
     diff::unified(&print(kind, old), &print(kind, new))
 }
 
+/// `old` against `new`, both specs of claims.
+pub(crate) fn claim_spec_diff(old: &Value, new: &Value) -> String {
+    let kind = "PersistentVolumeClaimSpec";
+    diff::unified(&print(kind, old), &print(kind, new))
+}
+
+/// `old` against `new`, both sources of volumes.
+pub(crate) fn volume_source_diff(old: &Value, new: &Value) -> String {
+    let kind = "PersistentVolumeSource";
+    diff::unified(&print(kind, old), &print(kind, new))
+}
+
+/// The node affinity of a volume on one line.
+pub(crate) fn volume_node_affinity(affinity: &Value) -> String {
+    if affinity.is_null() {
+        return "null".to_owned();
+    }
+    let member = (
+        "Required".to_owned(),
+        "*NodeSelector",
+        affinity.at("required"),
+    );
+    let mut out = String::new();
+    write_members(&mut out, &[member], COMPACT);
+    out
+}
+
 /// A template of Pods on one line, as texts about its change show it.
 pub(crate) fn pod_template(template: &Value) -> String {
     let mut members: Vec<Member<'_>> = Vec::new();

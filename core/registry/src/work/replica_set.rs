@@ -2,16 +2,16 @@
 
 use super::replicas::{self, TEMPLATE, immutable_selector, nonnegative};
 use crate::Context;
+use crate::declared::{Check, Declared};
 use crate::field::path::{Errors, Path};
 use crate::field::read::{Read, ensure, set_default};
 use crate::field::selector;
-use crate::rules::{Check, Rules};
 use serde_json::{Value, json};
 
 /// The rules of ReplicaSets.
 pub(crate) struct ReplicaSets;
 
-impl Rules for ReplicaSets {
+impl Declared for ReplicaSets {
     fn defaults(&self, object: &mut Value) {
         if let Some(spec) = ensure(object, "spec") {
             set_default(spec, "replicas", 1);

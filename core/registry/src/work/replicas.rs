@@ -4,10 +4,10 @@
 //! Source: `pkg/apis/apps/validation`.
 
 use super::podspec::{self, options::Options};
+use crate::declared;
 use crate::field::path::{Errors, IMMUTABLE, NEGATIVE, Path};
 use crate::field::read::{Read, same};
 use crate::field::{names, selector, words};
-use crate::rules;
 use serde_json::Value;
 
 /// `spec.selector`; `kind` stands in the text about an empty one.
@@ -159,7 +159,7 @@ pub(crate) const TEMPLATE: &[&str] = &["spec", "template"];
 
 /// How the template of an object is checked.
 pub(crate) fn template_options(old: Option<&Value>) -> Options {
-    rules::template_options(old, TEMPLATE)
+    declared::template_options(old, TEMPLATE)
 }
 
 /// `spec.selector` never changes.

@@ -3,17 +3,17 @@
 use super::podspec::{self, claims, defaults, options::Options, warnings};
 use super::replicas::{self, TEMPLATE, nonnegative};
 use crate::Context;
+use crate::declared::{Check, Declared};
 use crate::field::path::{Errors, Path, go_struct};
 use crate::field::read::{Read, copy_field, ensure, items_mut, remove, same, set, set_default};
 use crate::field::{names, selector};
-use crate::rules::{Check, Rules};
 use model::go_quote;
 use serde_json::{Value, json};
 
 /// The rules of StatefulSets.
 pub(crate) struct StatefulSets;
 
-impl Rules for StatefulSets {
+impl Declared for StatefulSets {
     fn defaults(&self, object: &mut Value) {
         if let Some(spec) = ensure(object, "spec") {
             default_spec(spec);

@@ -50,7 +50,8 @@ fn weight(errors: &mut Errors, term: &Value, path: &Path) {
     }
 }
 
-fn node_selector(errors: &mut Errors, selector: &Value, path: &Path, loose: bool) {
+/// A selector of nodes.
+pub(crate) fn node_selector(errors: &mut Errors, selector: &Value, path: &Path, loose: bool) {
     let (path, terms) = (
         path.child("nodeSelectorTerms"),
         selector.items("nodeSelectorTerms"),

@@ -247,6 +247,15 @@ fn volume(volume: &mut Value) {
     }
 }
 
+/// Sources of a PersistentVolume, which stand beside its other fields.
+pub(crate) fn volume_sources(spec: &mut Value) {
+    for (key, source) in spec.as_object_mut().into_iter().flatten() {
+        if source.is_object() {
+            volume_source(key, source);
+        }
+    }
+}
+
 fn volume_source(kind: &str, source: &mut Value) {
     match kind {
         "hostPath" => set_default(source, "type", ""),

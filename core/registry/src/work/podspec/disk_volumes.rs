@@ -8,7 +8,7 @@ use crate::field::words;
 use serde_json::Value;
 
 /// Rules of one source.
-pub(super) fn validate(errors: &mut Errors, key: &str, source: &Value, path: &Path) {
+pub(crate) fn validate(errors: &mut Errors, key: &str, source: &Value, path: &Path) {
     for name in required(key) {
         let empty = match source.at(name) {
             Value::String(text) => text.is_empty(),

@@ -7,7 +7,7 @@ pub(crate) mod affinity;
 pub(crate) mod claims;
 pub(crate) mod containers;
 pub(crate) mod defaults;
-mod disk_volumes;
+pub(crate) mod disk_volumes;
 pub(crate) mod env;
 pub(crate) mod network;
 pub(crate) mod options;
@@ -19,7 +19,7 @@ pub(crate) mod resources;
 pub(crate) mod security;
 pub(crate) mod spread;
 pub(crate) mod tolerations;
-mod volumes;
+pub(crate) mod volumes;
 pub(crate) mod warnings;
 
 use crate::field::names;

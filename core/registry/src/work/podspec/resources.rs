@@ -28,7 +28,8 @@ impl Kind {
     }
 }
 
-type Amounts = BTreeMap<String, Quantity>;
+/// Resources with their amounts.
+pub(crate) type Amounts = BTreeMap<String, Quantity>;
 
 /// A quantity out of JSON: text or number; zero when it is none.
 pub(crate) fn quantity(value: &Value) -> Quantity {
@@ -59,7 +60,8 @@ pub(crate) fn canonical_list(list: &mut Value) {
     }
 }
 
-fn amounts(list: &Value) -> Amounts {
+/// A resource list, read.
+pub(crate) fn amounts(list: &Value) -> Amounts {
     let entries = list.as_object().into_iter().flatten();
     entries
         .map(|(name, value)| (name.clone(), quantity(value)))
@@ -114,11 +116,13 @@ pub(crate) fn is_pod_level(name: &str) -> bool {
     matches!(name, "cpu" | "memory") || is_huge_page(name)
 }
 
-fn is_huge_page(name: &str) -> bool {
+/// Memory in pages of a size.
+pub(crate) fn is_huge_page(name: &str) -> bool {
     name.starts_with("hugepages-")
 }
 
-fn is_native(name: &str) -> bool {
+/// A resource that Kubernetes itself knows.
+pub(crate) fn is_native(name: &str) -> bool {
     !name.contains('/') || name.contains("kubernetes.io/")
 }
 
@@ -127,13 +131,15 @@ pub(crate) fn is_overcommit_allowed(name: &str) -> bool {
     is_native(name) && !is_huge_page(name)
 }
 
-fn is_extended(name: &str) -> bool {
+/// A resource of a device plugin.
+pub(crate) fn is_extended(name: &str) -> bool {
     !is_native(name)
         && !name.starts_with("requests.")
         && qualified_name(&format!("requests.{name}")).is_empty()
 }
 
-fn is_standard(name: &str) -> bool {
+/// A resource that quotas and ranges may name without a domain.
+pub(crate) fn is_standard(name: &str) -> bool {
     const STANDARD: [&str; 20] = [
         "cpu",
         "memory",
@@ -159,7 +165,8 @@ fn is_standard(name: &str) -> bool {
     STANDARD.contains(&name) || is_huge_page(name) || name.starts_with("requests.hugepages-")
 }
 
-fn is_integer(name: &str) -> bool {
+/// A resource of which there are only whole ones.
+pub(crate) fn is_integer(name: &str) -> bool {
     const INTEGER: [&str; 9] = [
         "pods",
         "resourcequotas",
@@ -184,7 +191,8 @@ pub(crate) fn amount(errors: &mut Errors, path: &Path, name: &str, value: Quanti
     }
 }
 
-fn resource_name(errors: &mut Errors, path: &Path, name: &str) {
+/// A name of a resource, anywhere.
+pub(crate) fn resource_name(errors: &mut Errors, path: &Path, name: &str) {
     let texts = qualified_name(name);
     if !texts.is_empty() {
         errors.invalid_each(path, name, texts);
@@ -199,7 +207,8 @@ fn resource_name(errors: &mut Errors, path: &Path, name: &str) {
     }
 }
 
-fn container_resource_name(errors: &mut Errors, path: &Path, name: &str) {
+/// A name of a resource that containers can have.
+pub(crate) fn container_resource_name(errors: &mut Errors, path: &Path, name: &str) {
     resource_name(errors, path, name);
     let standard = ["cpu", "memory", "ephemeral-storage"];
     match name.split('/').count() {

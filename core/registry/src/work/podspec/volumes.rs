@@ -195,7 +195,8 @@ fn claim_name(errors: &mut Errors, (scope, volume): (&Scope<'_>, &str), path: &P
     }
 }
 
-fn host_path(errors: &mut Errors, source: &Value, path: &Path) {
+/// A path of the host.
+pub(crate) fn host_path(errors: &mut Errors, source: &Value, path: &Path) {
     const TYPES: [&str; 8] = [
         "",
         "BlockDevice",

@@ -1,7 +1,7 @@
 //! The shape that most kinds share: a spec that users write, a status that controllers write, a
 //! generation that counts changes of the spec, perhaps a template of Pods.
 //!
-//! What is the same everywhere is written once here, as a [`Strategy`] for all [`Rules`].
+//! What is the same everywhere is written once here, as a [`Strategy`] for all [`Declared`].
 
 use crate::field::names;
 use crate::field::path::{Errors, Path};
@@ -19,8 +19,18 @@ pub(crate) struct Check<'a> {
     pub(crate) context: &'a Context<'a>,
 }
 
+impl Check<'_> {
+    /// A text for the one who creates the object, not for those who change it.
+    pub(crate) fn once(&self, text: &str) -> Vec<String> {
+        match self.old {
+            None => vec![text.to_owned()],
+            Some(_) => Vec::new(),
+        }
+    }
+}
+
 /// What makes a kind different from others of this shape.
-pub(crate) trait Rules: Sync {
+pub(crate) trait Declared: Sync {
     /// `SetDefaults_*` of all but the template.
     fn defaults(&self, object: &mut Value) {
         let _ = object;
@@ -29,6 +39,11 @@ pub(crate) trait Rules: Sync {
     /// Field names that lead to the template of Pods, if there is one.
     fn template(&self) -> Option<&'static [&'static str]> {
         None
+    }
+
+    /// Whether an object without a template stays without one.
+    fn template_is_optional(&self) -> bool {
+        false
     }
 
     /// Why `metadata.name` is no name for this kind.
@@ -47,6 +62,11 @@ pub(crate) trait Rules: Sync {
         &["spec"]
     }
 
+    /// Whether a new object has no generation, so that its first change makes it 1.
+    fn counts_from_first_change(&self) -> bool {
+        false
+    }
+
     /// Whether the generation goes up.
     fn is_change(&self, object: &Value, old: &Value) -> bool {
         let mut fields = self.counted().iter();
@@ -58,7 +78,7 @@ pub(crate) trait Rules: Sync {
         let _ = (object, check);
     }
 
-    /// As [`Rules::prepare`], for a write of the status.
+    /// As [`Declared::prepare`], for a write of the status.
     fn prepare_status(&self, object: &mut Value, check: &Check<'_>) {
         let _ = (object, check);
     }
@@ -68,6 +88,15 @@ pub(crate) trait Rules: Sync {
     /// # Errors
     /// The whole refusal.
     fn admission(&self, object: &mut Value, check: &Check<'_>) -> Result<(), ApiError> {
+        let _ = (object, check);
+        Ok(())
+    }
+
+    /// Admission plugins that only look, asked once the object is valid.
+    ///
+    /// # Errors
+    /// The whole refusal.
+    fn approve(&self, object: &Value, check: &Check<'_>) -> Result<(), ApiError> {
         let _ = (object, check);
         Ok(())
     }
@@ -88,7 +117,7 @@ pub(crate) trait Rules: Sync {
         Vec::new()
     }
 
-    /// As [`Rules::tell`], after the warnings about the template.
+    /// As [`Declared::tell`], after the warnings about the template.
     fn tell_last(&self, object: &Value, check: &Check<'_>) -> Vec<String> {
         let _ = (object, check);
         Vec::new()
@@ -100,7 +129,7 @@ pub(crate) trait Rules: Sync {
         Vec::new()
     }
 
-    /// Names of [`Rules::selectable`].
+    /// Names of [`Declared::selectable`].
     fn selectable_names(&self) -> &'static [&'static str] {
         &[]
     }
@@ -194,10 +223,12 @@ fn template_warnings(object: &Value, old: Option<&Value>, fields: &[&str]) -> Ve
     podspec::warnings::of_template(template, &template_path(fields))
 }
 
-impl<R: Rules> Strategy for R {
+impl<R: Declared> Strategy for R {
     fn default(&self, object: &mut Value) {
         self.defaults(object);
-        if let Some(fields) = self.template() {
+        if let Some(fields) = self.template()
+            && !(self.template_is_optional() && down(object, fields).is_null())
+        {
             default_template(object, fields);
         }
     }
@@ -206,7 +237,7 @@ impl<R: Rules> Strategy for R {
         if let Some(status) = self.new_status(context) {
             set(object, "status", status);
         }
-        if !self.counted().is_empty() {
+        if !self.counted().is_empty() && !self.counts_from_first_change() {
             set_generation(object, 1);
         }
         if let Some(fields) = self.template() {
@@ -227,8 +258,9 @@ impl<R: Rules> Strategy for R {
             context,
         };
         self.prepare(object, &check);
-        if !self.counted().is_empty() {
-            let changed = self.is_change(object, old);
+        let changed = self.is_change(object, old);
+        let has_one = old.at("metadata").has("generation");
+        if !self.counted().is_empty() && (changed || has_one) {
             carry_generation(object, old, changed);
         }
     }
@@ -240,6 +272,15 @@ impl<R: Rules> Strategy for R {
         context: &Context<'_>,
     ) -> Result<(), ApiError> {
         self.admission(object, &Check { old, context })
+    }
+
+    fn approve(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+        context: &Context<'_>,
+    ) -> Result<(), ApiError> {
+        Declared::approve(self, object, &Check { old, context })
     }
 
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
@@ -343,6 +384,6 @@ impl<R: Rules> Strategy for R {
     }
 
     fn selectable_names(&self) -> &'static [&'static str] {
-        Rules::selectable_names(self)
+        Declared::selectable_names(self)
     }
 }
