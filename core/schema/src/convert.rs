@@ -1,7 +1,8 @@
-//! The two forms of an Event: core `v1` and `events.k8s.io/v1`. They are one stored object, in which
-//! some fields have another name.
+//! Objects in another form of theirs. An Event has two: core `v1` and `events.k8s.io/v1`. They are one
+//! stored object, in which some fields have another name.
 
 use crate::{Kind, Registry};
+use model::Resource;
 use serde_json::{Map, Value};
 
 /// Names in core `v1`, and in `events.k8s.io/v1`.
@@ -27,7 +28,16 @@ impl Registry {
             custom.read(to, value);
             return;
         }
-        if from.resource != to.resource || from.group == to.group {
+        if from.resource != to.resource {
+            return;
+        }
+        if from.resource == Resource::AUTOSCALERS && from.version != to.version {
+            crate::autoscaler::convert(&to.version, value);
+            value["apiVersion"] = to.api_version().into();
+            self.normalise(to, value);
+            return;
+        }
+        if from.group == to.group {
             return;
         }
         let Some(object) = value.as_object_mut() else {

@@ -8,6 +8,7 @@
 //! **Does not** know what values mean: defaults, validation and allocation are `registry`'s.
 #![forbid(unsafe_code)]
 
+mod autoscaler;
 mod convert;
 mod custom;
 mod decode;

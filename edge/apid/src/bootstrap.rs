@@ -25,7 +25,7 @@ pub(crate) async fn run(hub: &Hub, address: SocketAddr) -> Result<(), ApiError> 
     hub.seed(wanted).await
 }
 
-/// Namespaces and the address range.
+/// Namespaces, priority classes and the address range.
 fn cluster(hub: &Hub) -> Vec<(Resource, Value)> {
     let mut wanted = Vec::new();
     for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
@@ -34,6 +34,9 @@ fn cluster(hub: &Hub) -> Vec<(Resource, Value)> {
             "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},
         });
         wanted.push((Resource::NAMESPACES, namespace));
+    }
+    for class in registry::system_classes() {
+        wanted.push((Resource::PRIORITY_CLASSES, class));
     }
     let cidrs: Vec<String> = hub
         .settings

@@ -201,11 +201,11 @@ impl Engine {
         if errors.is_empty() {
             errors = meta::validate(value, scope.kind.namespaced, &meta::names::path_segment);
         }
-        if errors.is_empty() {
-            Ok(companions)
-        } else {
-            Err(scope.invalid(&name, &errors))
+        if !errors.is_empty() {
+            return Err(scope.invalid(&name, &errors));
         }
+        registry::approve(scope.kind.resource, strategy, value, None, &context)?;
+        Ok(companions)
     }
 }
 

@@ -196,11 +196,13 @@ impl Engine {
         };
         keep_metadata(value, old);
         let errors = self.validate_update(scope, value, old, sub);
-        if errors.is_empty() {
-            Ok(companions)
-        } else {
-            Err(scope.invalid(meta::text(value, "name"), &errors))
+        if !errors.is_empty() {
+            return Err(scope.invalid(meta::text(value, "name"), &errors));
         }
+        if sub.is_none() {
+            registry::approve(scope.kind.resource, strategy, value, Some(old), &context)?;
+        }
+        Ok(companions)
     }
 
     /// Metadata is checked by the machinery and again by the kind, so that an error shows as often

@@ -62,7 +62,7 @@ pub(super) fn shortened(shown: &[String], total: usize) -> String {
 }
 
 /// `k8s.io/apimachinery/pkg/util/duration.HumanDuration`: the two largest units that tell something.
-fn human_duration(micros: i64) -> String {
+pub(super) fn human_duration(micros: i64) -> String {
     // Go cuts towards zero.
     let seconds = micros / 1_000_000;
     let (minutes, hours) = (seconds / 60, seconds / 3600);

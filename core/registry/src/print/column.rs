@@ -214,6 +214,167 @@ const BINDINGS: &[Column] = &[
     column("ServiceAccounts", "To which ServiceAccounts").wide(),
 ];
 
+const DAEMON_SETS: &[Column] = &[
+    NAME,
+    column("Desired", "Nodes that should have a Pod").typed("integer"),
+    column("Current", "Nodes that have one").typed("integer"),
+    column("Ready", "Nodes with a ready one").typed("integer"),
+    column("Up-to-date", "Nodes with one of the newest template").typed("integer"),
+    column("Available", "Nodes with one that was ready for long enough").typed("integer"),
+    column("Node Selector", "Labels of the Nodes that are chosen"),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
+];
+
+const POD_TEMPLATES: &[Column] = &[
+    NAME,
+    column("Containers", "Names of the template's containers"),
+    column("Images", "Images of the template's containers"),
+    column("Pod Labels", "Labels of the Pods it makes"),
+];
+
+const JOBS: &[Column] = &[
+    NAME,
+    column("Status", "How far it is"),
+    column("Completions", "Pods that succeeded, of those wanted"),
+    column("Duration", "Time from its start to its end"),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
+];
+
+const CRON_JOBS: &[Column] = &[
+    NAME,
+    column("Schedule", "When it makes a Job"),
+    column("Timezone", "Where that time is meant"),
+    column("Suspend", "Whether it makes none for now").typed("boolean"),
+    column("Active", "Jobs that run").typed("integer"),
+    column("Last Schedule", "Time since it last made one"),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
+];
+
+const AUTOSCALERS: &[Column] = &[
+    NAME,
+    column("Reference", "What it scales"),
+    column("Targets", "What is measured, and what it should be"),
+    column("MinPods", "Pods at least"),
+    column("MaxPods", "Pods at most"),
+    column("Replicas", "Pods now"),
+    AGE,
+];
+
+const DISRUPTION_BUDGETS: &[Column] = &[
+    NAME,
+    column("Min Available", "Pods that must stay"),
+    column("Max Unavailable", "Pods that may be missing"),
+    column("Allowed Disruptions", "Pods that may go now").typed("integer"),
+    AGE,
+];
+
+const NETWORK_POLICIES: &[Column] = &[
+    NAME,
+    column("Pod-Selector", "Labels of the Pods it is about"),
+    AGE,
+];
+
+const RESOURCE_QUOTAS: &[Column] = &[
+    NAME,
+    column("Request", "What is used of requests and counts"),
+    column("Limit", "What is used of limits"),
+    AGE,
+];
+
+const PRIORITY_CLASSES: &[Column] = &[
+    NAME,
+    column("Value", "The priority of its Pods").typed("integer"),
+    column("Global-Default", "Whether Pods without a class get it").typed("boolean"),
+    AGE,
+    column("PreemptionPolicy", "Whether its Pods push others out").wide(),
+];
+
+const RUNTIME_CLASSES: &[Column] = &[NAME, column("Handler", "What runs its Pods"), AGE];
+
+const WEBHOOKS: &[Column] = &[
+    NAME,
+    column("Webhooks", "How many it configures").typed("integer"),
+    AGE,
+];
+
+const VOLUMES: &[Column] = &[
+    NAME,
+    column("Capacity", "How much it holds"),
+    column("Access Modes", "How it can be mounted"),
+    column("Reclaim Policy", "What becomes of it afterwards"),
+    column("Status", "Its phase"),
+    column("Claim", "Who has it"),
+    column("StorageClass", "Its class"),
+    column("VolumeAttributesClass", "The class of its attributes"),
+    column("Reason", "Why it is in this phase"),
+    AGE,
+    column("VolumeMode", "Filesystem or Block").wide(),
+];
+
+const VOLUME_CLAIMS: &[Column] = &[
+    NAME,
+    column("Status", "Its phase"),
+    column("Volume", "The volume it got"),
+    column("Capacity", "How much that holds"),
+    column("Access Modes", "How it can be mounted"),
+    column("StorageClass", "Its class"),
+    column("VolumeAttributesClass", "The class of its attributes"),
+    AGE,
+    column("VolumeMode", "Filesystem or Block").wide(),
+];
+
+const STORAGE_CLASSES: &[Column] = &[
+    NAME,
+    column("Provisioner", "Who makes its volumes"),
+    column("ReclaimPolicy", "What becomes of them afterwards"),
+    column("VolumeBindingMode", "When they are made"),
+    column("AllowVolumeExpansion", "Whether they can grow"),
+    AGE,
+];
+
+const ATTRIBUTES_CLASSES: &[Column] = &[NAME, column("DriverName", "Its driver"), AGE];
+
+const ATTACHMENTS: &[Column] = &[
+    NAME,
+    column("Attacher", "Who attaches it").named(),
+    column("PV", "The volume"),
+    column("Node", "The Node"),
+    column("Attached", "Whether it is").typed("boolean"),
+    AGE,
+];
+
+const CSI_NODES: &[Column] = &[
+    NAME,
+    column("Drivers", "How many it has").typed("integer"),
+    AGE,
+];
+
+const CSI_DRIVERS: &[Column] = &[
+    NAME,
+    column("AttachRequired", "Whether volumes are attached first").typed("boolean"),
+    column("PodInfoOnMount", "Whether it is told of the Pod").typed("boolean"),
+    column("StorageCapacity", "Whether it says what room is left").typed("boolean"),
+    column("TokenRequests", "Audiences of the tokens it gets"),
+    column("RequiresRepublish", "Whether it is called again").typed("boolean"),
+    column("Modes", "How long its volumes live"),
+    AGE,
+];
+
+const CSI_CAPACITIES: &[Column] = &[
+    NAME,
+    column("StorageClassName", "The class of the volumes"),
+    column("Capacity", "What room is left"),
+];
+
 const OTHERS: &[Column] = &[
     NAME,
     column("Created At", "When it was created").typed("date"),
@@ -242,6 +403,32 @@ pub(super) fn columns(resource: Resource) -> &'static [Column] {
         Resource::SERVICE_ACCOUNTS => SERVICE_ACCOUNTS,
         Resource::LEASES => LEASES,
         Resource::ROLE_BINDINGS | Resource::CLUSTER_ROLE_BINDINGS => BINDINGS,
+        resource => more_columns(resource),
+    }
+}
+
+fn more_columns(resource: Resource) -> &'static [Column] {
+    match resource {
+        Resource::DAEMON_SETS => DAEMON_SETS,
+        Resource::REPLICATION_CONTROLLERS => REPLICA_SETS,
+        Resource::POD_TEMPLATES => POD_TEMPLATES,
+        Resource::JOBS => JOBS,
+        Resource::CRON_JOBS => CRON_JOBS,
+        Resource::AUTOSCALERS => AUTOSCALERS,
+        Resource::DISRUPTION_BUDGETS => DISRUPTION_BUDGETS,
+        Resource::NETWORK_POLICIES => NETWORK_POLICIES,
+        Resource::RESOURCE_QUOTAS => RESOURCE_QUOTAS,
+        Resource::PRIORITY_CLASSES => PRIORITY_CLASSES,
+        Resource::RUNTIME_CLASSES => RUNTIME_CLASSES,
+        Resource::MUTATING_WEBHOOKS | Resource::VALIDATING_WEBHOOKS => WEBHOOKS,
+        Resource::VOLUMES => VOLUMES,
+        Resource::VOLUME_CLAIMS => VOLUME_CLAIMS,
+        Resource::STORAGE_CLASSES => STORAGE_CLASSES,
+        Resource::VOLUME_ATTRIBUTES_CLASSES => ATTRIBUTES_CLASSES,
+        Resource::VOLUME_ATTACHMENTS => ATTACHMENTS,
+        Resource::CSI_NODES => CSI_NODES,
+        Resource::CSI_DRIVERS => CSI_DRIVERS,
+        Resource::CSI_CAPACITIES => CSI_CAPACITIES,
         _ => OTHERS,
     }
 }

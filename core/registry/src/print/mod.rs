@@ -4,13 +4,17 @@
 //! columns of `-o wide`; which of them are shown is the client's choice.
 
 mod access;
+mod autoscaler;
+mod batch;
 mod cells;
 mod column;
 mod event;
 mod network;
 mod node;
 mod pod;
+mod policy;
 mod selector;
+mod storage;
 mod workload;
 
 pub use column::Column;
@@ -79,6 +83,34 @@ fn builtin_row(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value>
             let holder = cells::text(&object["spec"]["holderIdentity"]);
             vec![name(object), holder.into(), age(object, now)]
         }
+        resource => more_rows(resource, object, now),
+    }
+}
+
+fn more_rows(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value> {
+    match resource {
+        Resource::DAEMON_SETS => workload::daemon_set(object, now),
+        Resource::REPLICATION_CONTROLLERS => workload::replication_controller(object, now),
+        Resource::POD_TEMPLATES => workload::pod_template(object, now),
+        Resource::JOBS => batch::job(object, now),
+        Resource::CRON_JOBS => batch::cron_job(object, now),
+        Resource::AUTOSCALERS => autoscaler::row(object, now),
+        Resource::DISRUPTION_BUDGETS => policy::disruption_budget(object, now),
+        Resource::NETWORK_POLICIES => policy::network_policy(object, now),
+        Resource::RESOURCE_QUOTAS => policy::resource_quota(object, now),
+        Resource::PRIORITY_CLASSES => policy::priority_class(object, now),
+        Resource::RUNTIME_CLASSES => policy::runtime_class(object, now),
+        Resource::MUTATING_WEBHOOKS | Resource::VALIDATING_WEBHOOKS => {
+            policy::webhooks(object, now)
+        }
+        Resource::VOLUMES => storage::volume(object, now),
+        Resource::VOLUME_CLAIMS => storage::claim(object, now),
+        Resource::STORAGE_CLASSES => storage::storage_class(object, now),
+        Resource::VOLUME_ATTRIBUTES_CLASSES => storage::attributes_class(object, now),
+        Resource::VOLUME_ATTACHMENTS => storage::attachment(object, now),
+        Resource::CSI_NODES => storage::csi_node(object, now),
+        Resource::CSI_DRIVERS => storage::csi_driver(object, now),
+        Resource::CSI_CAPACITIES => storage::capacity(object, now),
         _ => vec![
             name(object),
             object["metadata"]["creationTimestamp"].clone(),

@@ -1,13 +1,13 @@
 //! Rows of what makes Pods.
 
 use super::cells::{age, items, name, number, text};
-use super::selector::selector;
+use super::selector::{labels, selector};
 use model::Timestamp;
 use serde_json::Value;
 
 pub(super) fn deployment(object: &Value, now: Timestamp) -> Vec<Value> {
     let (spec, status) = (&object["spec"], &object["status"]);
-    let [names, images] = containers(spec);
+    let [names, images] = containers(&spec["template"]);
     vec![
         name(object),
         ready(object).into(),
@@ -24,12 +24,7 @@ pub(super) fn deployment(object: &Value, now: Timestamp) -> Vec<Value> {
 
 pub(super) fn replica_set(object: &Value, now: Timestamp) -> Vec<Value> {
     let (spec, status) = (&object["spec"], &object["status"]);
-    let [names, images] = containers(spec);
-    let labels = match selector(&spec["selector"]) {
-        None => "<error>".to_owned(),
-        Some(labels) if labels.is_empty() => "<none>".to_owned(),
-        Some(labels) => labels,
-    };
+    let [names, images] = containers(&spec["template"]);
     vec![
         name(object),
         number(&spec["replicas"]).into(),
@@ -38,12 +33,62 @@ pub(super) fn replica_set(object: &Value, now: Timestamp) -> Vec<Value> {
         age(object, now),
         names,
         images,
-        labels.into(),
+        selector_or(&spec["selector"]),
     ]
 }
 
+/// A selector, `<none>` when nothing is asked for, `<error>` when it makes no sense.
+pub(super) fn selector_or(found: &Value) -> Value {
+    match selector(found) {
+        None => "<error>".into(),
+        Some(labels) if labels.is_empty() => "<none>".into(),
+        Some(labels) => labels.into(),
+    }
+}
+
+pub(super) fn daemon_set(object: &Value, now: Timestamp) -> Vec<Value> {
+    let (spec, status) = (&object["spec"], &object["status"]);
+    let [names, images] = containers(&spec["template"]);
+    let count = |key: &str| number(&status[key]).into();
+    vec![
+        name(object),
+        count("desiredNumberScheduled"),
+        count("currentNumberScheduled"),
+        count("numberReady"),
+        count("updatedNumberScheduled"),
+        count("numberAvailable"),
+        labels(&spec["template"]["spec"]["nodeSelector"]).into(),
+        age(object, now),
+        names,
+        images,
+        selector_or(&spec["selector"]),
+    ]
+}
+
+pub(super) fn replication_controller(object: &Value, now: Timestamp) -> Vec<Value> {
+    let (spec, status) = (&object["spec"], &object["status"]);
+    let [names, images] = containers(&spec["template"]);
+    vec![
+        name(object),
+        number(&spec["replicas"]).into(),
+        number(&status["replicas"]).into(),
+        number(&status["readyReplicas"]).into(),
+        age(object, now),
+        names,
+        images,
+        labels(&spec["selector"]).into(),
+    ]
+}
+
+pub(super) fn pod_template(object: &Value, _: Timestamp) -> Vec<Value> {
+    let template = &object["template"];
+    let [names, images] = containers(template);
+    let labels = labels(&template["metadata"]["labels"]);
+    vec![name(object), names, images, labels.into()]
+}
+
 pub(super) fn stateful_set(object: &Value, now: Timestamp) -> Vec<Value> {
-    let [names, images] = containers(&object["spec"]);
+    let [names, images] = containers(&object["spec"]["template"]);
     vec![
         name(object),
         ready(object).into(),
@@ -83,9 +128,9 @@ fn ready(object: &Value) -> String {
     format!("{ready}/{}", number(&object["spec"]["replicas"]))
 }
 
-/// Names and images of the template's containers.
-fn containers(spec: &Value) -> [Value; 2] {
-    let containers = items(&spec["template"]["spec"]["containers"]);
+/// Names and images of a template's containers.
+pub(super) fn containers(template: &Value) -> [Value; 2] {
+    let containers = items(&template["spec"]["containers"]);
     ["name", "image"].map(|field| {
         let texts: Vec<&str> = containers
             .iter()
