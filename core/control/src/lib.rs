@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod disruption;
 mod endpoints;
 mod fields;
 mod garbage;
@@ -27,6 +28,8 @@ mod memory;
 mod namespaces;
 mod owners;
 mod pods;
+mod protection;
+mod quotas;
 mod roles;
 mod schedule;
 mod tokens;
@@ -122,7 +125,16 @@ pub fn controllers(settings: &Settings) -> Vec<Controller> {
         endpoints::mirror::CONTROLLER,
         workloads::deployment::CONTROLLER,
         workloads::replica_set::CONTROLLER,
+        workloads::replica_set::OLD_CONTROLLER,
+        workloads::daemon_set::CONTROLLER,
+        workloads::job::CONTROLLER,
+        workloads::job::TTL,
+        workloads::cron_job::CONTROLLER,
         workloads::stateful_set::CONTROLLER,
+        disruption::CONTROLLER,
+        quotas::CONTROLLER,
+        protection::CLAIMS,
+        protection::VOLUMES,
         garbage::CONTROLLER,
         namespaces::LIFECYCLE,
         namespaces::SERVICE_ACCOUNT,

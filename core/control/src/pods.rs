@@ -63,6 +63,8 @@ pub(crate) struct PodStatus {
     pub(crate) conditions: Vec<Condition>,
     #[serde(deserialize_with = "nullable")]
     container_statuses: Vec<ContainerStatus>,
+    #[serde(deserialize_with = "nullable")]
+    init_container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -77,6 +79,21 @@ struct PodIp {
 struct ContainerStatus {
     #[serde(deserialize_with = "nullable")]
     restart_count: i64,
+    #[serde(deserialize_with = "nullable")]
+    state: ContainerState,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct ContainerState {
+    terminated: Option<Terminated>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Terminated {
+    #[serde(deserialize_with = "nullable")]
+    finished_at: String,
 }
 
 /// `status.conditions[]`
@@ -167,6 +184,24 @@ impl Pod {
     pub(crate) fn restarts(&self) -> i64 {
         let counts = self.status.container_statuses.iter();
         counts.map(|c| c.restart_count).max().unwrap_or(0)
+    }
+
+    /// All restarts of its containers together.
+    pub(crate) fn total_restarts(&self) -> i64 {
+        let status = &self.status;
+        let all = status.container_statuses.iter();
+        let all = all.chain(&status.init_container_statuses);
+        all.map(|c| c.restart_count).sum()
+    }
+
+    /// When the last of its containers ended; `None` while one runs or nothing is known.
+    pub(crate) fn finished_at(&self) -> Option<Timestamp> {
+        let mut last = None;
+        for status in &self.status.container_statuses {
+            let ended = status.state.terminated.as_ref()?;
+            last = last.max(Some(Timestamp::parse(&ended.finished_at)?));
+        }
+        last
     }
 
     /// The number of a named container port; those of sidecar init containers count too.

@@ -180,6 +180,19 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Outcome {
     }
 }
 
+/// Whether a Pod with this spec chooses a node, and the effects of taints that it does not bear.
+pub(crate) fn judge(spec: &Value, node: &Object) -> (bool, Vec<String>) {
+    let pod: Spec = serde_json::from_value(spec.clone()).unwrap_or_default();
+    let node_spec = node_spec(node);
+    let closed = node_spec.unschedulable.then(cordon);
+    let taints = node_spec.taints.iter().chain(&closed);
+    let untolerated = taints
+        .filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"))
+        .filter(|taint| !pod.tolerates(taint))
+        .map(|taint| taint.effect.clone());
+    (pod.chooses(node), untolerated.collect())
+}
+
 /// Why a Pod may not run on a node, in the scheduler's words.
 fn obstacles(pod: &Spec, node: &Object) -> Vec<String> {
     let spec = node_spec(node);

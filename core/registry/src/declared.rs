@@ -134,6 +134,16 @@ pub(crate) trait Declared: Sync {
         &[]
     }
 
+    /// Whether dependents stay when a delete does not say what becomes of them.
+    fn orphans(&self) -> bool {
+        false
+    }
+
+    /// A warning about such a delete.
+    fn tell_delete(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether PUT of a missing object creates it.
     fn create_on_update(&self) -> bool {
         false
@@ -369,6 +379,14 @@ impl<R: Declared> Strategy for R {
         }
         all.extend(self.tell_last(object, &Check { old, context }));
         all
+    }
+
+    fn orphans_by_default(&self) -> bool {
+        self.orphans()
+    }
+
+    fn delete_warning(&self) -> Option<&'static str> {
+        self.tell_delete()
     }
 
     fn allow_create_on_update(&self) -> bool {

@@ -113,3 +113,8 @@ pub fn approve(
     quota::refuse(resource, object, &check)?;
     quota::enforce(resource, object, &check)
 }
+
+/// Whether a label selector of the API fits a map of labels; an empty one fits everything.
+pub fn selects(selector: &Value, labels: &Value) -> bool {
+    field::selector::is_usable(selector) && field::selector::matches(selector, labels)
+}

@@ -253,6 +253,16 @@ pub trait Strategy: Sync {
         false
     }
 
+    /// Whether dependents stay when a delete does not say what becomes of them.
+    fn orphans_by_default(&self) -> bool {
+        false
+    }
+
+    /// Text of a `Warning` header about such a delete.
+    fn delete_warning(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Fields beside `metadata.name` and `metadata.namespace` that field selectors may use, with
     /// this object's values.
     fn selectable_fields(&self, object: &Value) -> Vec<(&str, String)> {

@@ -50,7 +50,7 @@ impl Engine {
         Ok(Outcome {
             code: if accepted { 202 } else { 200 },
             reply: Reply::Value(reply),
-            warnings: Vec::new(),
+            warnings: delete_warnings(scope, &options),
             events: deletion.events,
         })
     }
@@ -80,7 +80,8 @@ impl Engine {
             Grace::None => None,
             Grace::Seconds(seconds) => Some(seconds),
         };
-        set_finalizers(&mut value, options);
+        let orphans = registry::builtin(old.resource).orphans_by_default();
+        set_finalizers(&mut value, options, orphans);
         let held = !meta::list(meta::of(&value), "finalizers").is_empty();
         if grace.is_none() && held {
             mark(&mut value, scope.env.now);
@@ -193,10 +194,17 @@ impl Engine {
         Ok(Outcome {
             code: 200,
             reply: Reply::Items(items),
-            warnings: Vec::new(),
+            warnings: delete_warnings(scope, &options),
             events,
         })
     }
+}
+
+/// What a delete does that its user may not expect.
+fn delete_warnings(scope: &Scope<'_>, options: &DeleteOptions) -> Vec<String> {
+    let silent = options.propagation.is_none() && options.orphan_dependents.is_none();
+    let text = scope.strategy.delete_warning().filter(|_| silent);
+    text.map(str::to_owned).into_iter().collect()
 }
 
 /// `Status` of an object that is gone.
@@ -209,7 +217,7 @@ fn success(scope: &Scope<'_>, old: &Object) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
 }
 
-fn check_preconditions(
+pub(super) fn check_preconditions(
     scope: &Scope<'_>,
     old: &Object,
     options: &DeleteOptions,
@@ -313,7 +321,7 @@ fn mark(value: &mut Value, now: Timestamp) {
 }
 
 /// The collector's finalizers, as propagation policy or the object ask for.
-fn set_finalizers(value: &mut Value, options: &DeleteOptions) {
+fn set_finalizers(value: &mut Value, options: &DeleteOptions, orphans: bool) {
     let old: Vec<Value> = meta::list(meta::of(value), "finalizers").to_vec();
     let has = |name: &str| old.iter().any(|finalizer| finalizer == name);
     let (orphan, foreground) = match (options.orphan_dependents, options.propagation.as_deref()) {
@@ -321,7 +329,9 @@ fn set_finalizers(value: &mut Value, options: &DeleteOptions) {
         (None, Some("Orphan")) => (true, false),
         (None, Some("Foreground")) => (false, true),
         (None, Some(_)) => (false, false),
-        (None, None) => (has(ORPHAN), has(FOREGROUND) && !has(ORPHAN)),
+        (None, None) if has(ORPHAN) => (true, false),
+        (None, None) if has(FOREGROUND) => (false, true),
+        (None, None) => (orphans, false),
     };
     let mut new: Vec<Value> = old
         .iter()
@@ -358,7 +368,7 @@ impl Engine {
             let now = scope.env.now.rfc3339();
             meta::of_mut(&mut value).insert("deletionTimestamp".to_owned(), now.into());
             value["status"]["phase"] = "Terminating".into();
-            set_finalizers(&mut value, options);
+            set_finalizers(&mut value, options, false);
         }
         let held = value["spec"]["finalizers"]
             .as_array()

@@ -8,6 +8,7 @@ mod apply;
 mod body;
 mod create;
 mod delete;
+mod eviction;
 mod namespace;
 mod note;
 mod patch;

@@ -1,7 +1,7 @@
-//! What only Pods have: `binding` and `eviction`.
+//! The `binding` of a Pod to a Node.
 
 use super::{Engine, Outcome, Reply, Scope, body};
-use crate::query::{DeleteOptions, WriteOptions};
+use crate::query::WriteOptions;
 use crate::{answer, meta};
 use model::{ApiError, Object, Resource, View};
 use schema::Kind;
@@ -64,38 +64,20 @@ impl Engine {
         };
         Ok(success(warnings, events))
     }
-
-    /// POST of an `Eviction`: a delete with the options that it carries. Nothing here keeps
-    /// disruption budgets, so that none can stand in its way.
-    pub(super) fn evict(&mut self, scope: &mut Scope<'_>) -> Result<Outcome, ApiError> {
-        let options = WriteOptions::parse(&scope.request.query, "CreateOptions")?;
-        scope.dry_run = options.dry_run;
-        let kind = body_kind(scope, "policy/v1", "Eviction")?;
-        let request = scope.request;
-        let (eviction, warnings) =
-            body::decode(scope, &kind, &request.payload, options.validation)?;
-        let name = meta::text(&eviction, "name");
-        if !name.is_empty() && name != request.name {
-            return Err(answer::bad_request(
-                "name in URL does not match name in Eviction object",
-            ));
-        }
-        let old = self.get(Resource::PODS, &request.namespace, &request.name);
-        let old = old.ok_or_else(|| ApiError::not_found(Resource::PODS, &request.name))?;
-        let given = Some(&eviction["deleteOptions"]).filter(|given| given.is_object());
-        let delete = DeleteOptions::parse(&request.query, given.or(Some(&Value::Null)))?;
-        scope.dry_run |= delete.dry_run;
-        let deletion = self.delete_one(scope, &old, &delete)?;
-        Ok(success(warnings, deletion.events))
-    }
 }
 
-fn body_kind(scope: &Scope<'_>, api_version: &str, kind: &str) -> Result<Arc<Kind>, ApiError> {
+/// The kind of a body that is not the object's own.
+pub(super) fn body_kind(
+    scope: &Scope<'_>,
+    api_version: &str,
+    kind: &str,
+) -> Result<Arc<Kind>, ApiError> {
     let found = scope.registry().by_kind(api_version, kind);
     found.cloned().ok_or_else(answer::no_such_resource)
 }
 
-fn success(warnings: Vec<String>, events: Vec<model::Event>) -> Outcome {
+/// The answer to what leaves nothing to show.
+pub(super) fn success(warnings: Vec<String>, events: Vec<model::Event>) -> Outcome {
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Outcome {
         code: 201,

@@ -1,9 +1,8 @@
 //! Who belongs to whom: adoption of orphans and release of strangers by the selector.
 
-use super::APPS;
+use super::workload::Kind;
 use crate::fields::set;
 use crate::labels::Selector;
-use crate::owners::controller_reference;
 use model::{Object, Write};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -12,8 +11,8 @@ use std::sync::Arc;
 pub(super) struct Claimant<'a> {
     /// The workload
     pub(super) owner: &'a Object,
-    /// Its kind in `apps/v1`
-    pub(super) kind: &'static str,
+    /// Its kind
+    pub(super) kind: &'a Kind,
     /// Its selector
     pub(super) selector: &'a Selector,
 }
@@ -47,7 +46,7 @@ impl Claimant<'_> {
 
     fn adopt(&self, object: &Object) -> Write {
         let mut owners = references(object);
-        owners.push(controller_reference(APPS, self.kind, &self.owner.meta));
+        owners.push(self.kind.reference(&self.owner.meta));
         patch_owners(object, owners)
     }
 

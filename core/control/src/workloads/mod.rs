@@ -1,44 +1,34 @@
-//! Workloads: Deployments, ReplicaSets and StatefulSets, down to Pods.
+//! Workloads: from Deployments, CronJobs and their like down to Pods.
 
+pub(crate) mod cron_job;
+pub(crate) mod daemon_set;
 pub(crate) mod deployment;
+pub(crate) mod job;
 pub(crate) mod replica_set;
 pub(crate) mod stateful_set;
 
 mod claim;
+mod history;
 
 mod template;
+mod workload;
 
 use crate::Context;
 use crate::fields::set;
 use crate::pods::Pod;
-use model::{ApiError, EventNote, Object, Resource, Timestamp, Write};
+use model::{ApiError, Object, Resource, Timestamp, View, Write};
 use serde_json::Value;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use claim::{patch_owners, references};
+pub(crate) use deployment::scaled;
+use workload::{Kind, PodSet, Workload};
 
 const APPS: &str = "apps/v1";
-
-/// An Event about an object.
-fn note(
-    component: &'static str,
-    kind: &'static str,
-    object: &Arc<Object>,
-    reason: &str,
-    message: String,
-) -> Write {
-    Write::Note(EventNote {
-        regarding: object.clone(),
-        kind,
-        reason: reason.to_owned(),
-        message,
-        component,
-    })
-}
+const BATCH: &str = "batch/v1";
 
 /// A write of the status, when it differs from what is stored.
-fn status_write(object: &Object, status: Value) -> Option<Write> {
+pub(crate) fn status_write(object: &Object, status: Value) -> Option<Write> {
     let mut value = object.value();
     if value.get("status").unwrap_or(&Value::Null) == &status {
         return None;
@@ -103,4 +93,14 @@ fn namespace_terminating(error: &ApiError) -> bool {
         let mut reasons = causes.iter().map(|cause| &cause["reason"]);
         reasons.any(|reason| reason == "NamespaceTerminating")
     })
+}
+
+/// How many Pods the workload behind a Pod wants: that of its Deployment, where there is one.
+pub(crate) fn deployment_replicas(view: &dyn View, owner: &Object) -> Option<i64> {
+    let above = deployment::KIND.owner_of(owner).and_then(|above| {
+        let namespace = &owner.meta.namespace;
+        view.get(Resource::DEPLOYMENTS, namespace, &above.name)
+    });
+    let value = above.map_or_else(|| owner.value(), |above| above.value());
+    value.pointer("/spec/replicas").and_then(Value::as_i64)
 }

@@ -1,13 +1,13 @@
-//! ReplicaSets: as many Pods as asked for.
+//! ReplicaSets and ReplicationControllers: as many Pods as asked for.
 
 use super::claim::Claimant;
-use super::{APPS, free_pod_name, note, status_write, template};
+use super::workload::refusal;
+use super::{APPS, Kind, PodSet, Workload, free_pod_name, status_write, template};
 use crate::fields::{nullable, set};
-use crate::labels::{Selector, subset};
-use crate::owners::controller_of;
+use crate::labels::subset;
 use crate::pods::Pod;
 use crate::{Context, Controller, Key, Outcome};
-use model::{ApiError, Event, EventKind, Object, Resource, Timestamp, View, Write};
+use model::{ApiError, Event, Object, Resource, Timestamp, View, Write};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -15,48 +15,52 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-const NAME: &str = "replicaset-controller";
-const KIND: &str = "ReplicaSet";
+/// ReplicaSets
+pub(super) const KIND: Kind = Kind {
+    resource: Resource::REPLICA_SETS,
+    api_version: APPS,
+    kind: "ReplicaSet",
+    component: "replicaset-controller",
+};
+
+/// ReplicationControllers
+const OLD_KIND: Kind = Kind {
+    resource: Resource::REPLICATION_CONTROLLERS,
+    api_version: "v1",
+    kind: "ReplicationController",
+    component: "replication-controller",
+};
+
 /// Pods that one reconciliation makes or deletes at most
 const BURST: usize = 500;
 const FAILURE: &str = "ReplicaFailure";
 
 /// Keeps the number of Pods of ReplicaSets.
 pub(crate) const CONTROLLER: Controller = Controller {
-    name: NAME,
-    keys,
+    name: KIND.component,
+    keys: |event, view| keys(event, view, &KIND),
     reconcile: |context, key| reconcile(context, key).unless_ending(context, key),
     refused,
 };
 
-/// One ReplicaSet.
-#[derive(Clone, Debug)]
-pub(super) struct ReplicaSet {
-    pub(super) object: Arc<Object>,
-    pub(super) spec: Spec,
-    pub(super) status: Status,
+/// Keeps the number of Pods of ReplicationControllers.
+pub(crate) const OLD_CONTROLLER: Controller = Controller {
+    name: "replicationcontroller-controller",
+    keys: |event, view| keys(event, view, &OLD_KIND),
+    reconcile: |context, key| reconcile(context, key).unless_ending(context, key),
+    refused,
+};
+
+fn kind_of(object: &Object) -> &'static Kind {
+    if object.resource == OLD_KIND.resource {
+        &OLD_KIND
+    } else {
+        &KIND
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Raw {
-    #[serde(deserialize_with = "nullable")]
-    spec: Spec,
-    #[serde(deserialize_with = "nullable")]
-    status: Status,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Spec {
-    replicas: Option<i64>,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) min_ready_seconds: i64,
-    #[serde(deserialize_with = "nullable")]
-    selector: Selector,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) template: Value,
-}
+/// One ReplicaSet or ReplicationController.
+pub(super) type ReplicaSet = Workload<PodSet, Status>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -74,24 +78,26 @@ pub(super) struct Status {
     pub(super) conditions: Vec<Value>,
 }
 
-impl ReplicaSet {
-    pub(super) fn parse(object: &Arc<Object>) -> Option<Self> {
-        let raw: Raw = object.parse().ok()?;
-        Some(Self {
-            object: object.clone(),
-            spec: raw.spec,
-            status: raw.status,
-        })
+/// Opens a set. The selector of a ReplicationController is a map of labels alone.
+pub(super) fn open(object: &Arc<Object>) -> Option<ReplicaSet> {
+    if object.resource != OLD_KIND.resource {
+        return ReplicaSet::parse(object);
     }
+    let mut value = object.value();
+    let labels = value["spec"]["selector"].take();
+    set(&mut value, &["spec", "selector", "matchLabels"], labels);
+    let read = |part: &str| value.get(part).cloned().unwrap_or(json!({}));
+    Some(ReplicaSet {
+        object: object.clone(),
+        spec: serde_json::from_value(read("spec")).ok()?,
+        status: serde_json::from_value(read("status")).ok()?,
+    })
+}
 
+impl ReplicaSet {
     /// `spec.replicas`
     pub(super) fn replicas(&self) -> i64 {
-        self.spec.replicas.unwrap_or(1)
-    }
-
-    /// `metadata.name`
-    pub(super) fn name(&self) -> &str {
-        &self.object.meta.name
+        self.spec.replicas()
     }
 
     /// The condition that says why Pods could not be made.
@@ -101,33 +107,15 @@ impl ReplicaSet {
     }
 }
 
-fn keys(event: &Event, view: &dyn View) -> Vec<Key> {
+fn keys(event: &Event, view: &dyn View, kind: &Kind) -> Vec<Key> {
     let object = &event.object;
     match object.resource {
-        Resource::REPLICA_SETS => vec![object.key()],
-        Resource::PODS => keys_of_pod(event, view),
+        resource if resource == kind.resource => vec![object.key()],
+        Resource::PODS => kind.keys_of_owned(event, view, |set| {
+            open(set).is_some_and(|set| set.spec.selector.matches(&object.meta.labels))
+        }),
         _ => Vec::new(),
     }
-}
-
-fn keys_of_pod(event: &Event, view: &dyn View) -> Vec<Key> {
-    let versions = [Some(&event.object), event.old.as_ref()];
-    let owners = versions.into_iter().flatten();
-    let mut found: BTreeSet<Key> = owners
-        .filter_map(|pod| {
-            let owner = controller_of(pod, APPS, KIND)?;
-            let namespace = &pod.meta.namespace;
-            Some(Key::new(Resource::REPLICA_SETS, namespace, &owner.name))
-        })
-        .collect();
-    let pod = &event.object;
-    if pod.meta.controller().is_none() && event.kind != EventKind::Deleted {
-        let sets = view.list(Resource::REPLICA_SETS, Some(&pod.meta.namespace));
-        let sets = sets.iter().filter_map(ReplicaSet::parse);
-        let adopting = sets.filter(|set| set.spec.selector.matches(&pod.meta.labels));
-        found.extend(adopting.map(|set| set.object.key()));
-    }
-    found.into_iter().collect()
 }
 
 /// The Pods of a ReplicaSet, sorted by what can be done with them.
@@ -140,7 +128,7 @@ struct Members {
 fn members(context: &Context<'_>, set: &ReplicaSet) -> Members {
     let claimant = Claimant {
         owner: &set.object,
-        kind: KIND,
+        kind: kind_of(&set.object),
         selector: &set.spec.selector,
     };
     let namespace = &set.object.meta.namespace;
@@ -170,7 +158,7 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Outcome {
     let Some(object) = context.view.get(key.resource, &key.namespace, &key.name) else {
         return Outcome::default();
     };
-    let Some(set) = ReplicaSet::parse(&object) else {
+    let Some(set) = open(&object) else {
         return Outcome::default();
     };
     let members = members(context, &set);
@@ -197,20 +185,15 @@ fn grow(context: &Context<'_>, set: &ReplicaSet, count: usize) -> Vec<Write> {
     let prefix = format!("{}-", set.name());
     for _ in 0..count {
         let name = free_pod_name(context, &set.object.meta.namespace, &prefix, &names);
-        let mut object = template::pod(&set.spec.template, &set.object, KIND);
+        let mut object = template::pod(&set.spec.template, &set.object, kind_of(&set.object));
         set_name(&mut object, &prefix, &name);
         writes.push(Write::Create {
             resource: Resource::PODS,
             object,
         });
         let message = format!("Created pod: {name}");
-        writes.push(note(
-            NAME,
-            "Normal",
-            &set.object,
-            "SuccessfulCreate",
-            message,
-        ));
+        let kind = kind_of(&set.object);
+        writes.push(kind.note("Normal", &set.object, "SuccessfulCreate", message));
         names.push(name);
     }
     writes
@@ -236,7 +219,7 @@ fn shrink(context: &Context<'_>, set: &ReplicaSet, active: &[Pod], excess: usize
                 grace_seconds: None,
                 propagation: None,
             },
-            note(NAME, "Normal", &set.object, "SuccessfulDelete", message),
+            kind_of(&set.object).note("Normal", &set.object, "SuccessfulDelete", message),
         ]
     });
     writes.collect()
@@ -249,7 +232,7 @@ fn colocated(context: &Context<'_>, set: &ReplicaSet) -> BTreeMap<String, usize>
             let owned = context.view.owned_by(&owner.uid);
             let sets = owned
                 .iter()
-                .filter(|one| one.resource == Resource::REPLICA_SETS);
+                .filter(|one| one.resource == set.object.resource);
             sets.map(|one| one.meta.uid.to_string()).collect()
         }
         None => BTreeSet::from([set.object.meta.uid.to_string()]),
@@ -315,10 +298,10 @@ fn status(
     let ready = count(&Pod::is_ready);
     let available = count(&|pod| pod.is_available(set.spec.min_ready_seconds, context.now));
     let labelled = count(&|pod| subset(&labels, &pod.object.meta.labels));
-    let mut status = json!({
-        "replicas": members.active.len(),
-        "terminatingReplicas": members.terminating.len(),
-    });
+    let mut status = json!({"replicas": members.active.len()});
+    if set.object.resource == KIND.resource {
+        status["terminatingReplicas"] = members.terminating.len().into();
+    }
     for (field, value) in [
         ("fullyLabeledReplicas", labelled as i64),
         ("readyReplicas", ready as i64),
@@ -351,13 +334,11 @@ fn next_check(context: &Context<'_>, set: &ReplicaSet, active: &[Pod]) -> Option
 
 /// Tells of Pods that could not be made or deleted, in the status and as an event.
 fn refused(context: &Context<'_>, key: &Key, write: &Write, error: &ApiError) -> Outcome {
-    let (word, reason) = match write {
-        Write::Create { .. } => ("creating", "FailedCreate"),
-        Write::Delete { .. } => ("deleting", "FailedDelete"),
-        _ => return Outcome::default(),
+    let Some((word, reason)) = refusal(write) else {
+        return Outcome::default();
     };
     let object = context.view.get(key.resource, &key.namespace, &key.name);
-    let Some(set) = object.as_ref().and_then(ReplicaSet::parse) else {
+    let Some(set) = object.as_ref().and_then(open) else {
         return Outcome::default();
     };
     if super::namespace_terminating(error) {
@@ -366,7 +347,7 @@ fn refused(context: &Context<'_>, key: &Key, write: &Write, error: &ApiError) ->
     let members = members(context, &set);
     let message = format!("Error {word}: {error}");
     let status = status(context, &set, &members, Some((reason, error.to_string())));
-    let mut writes = vec![note(NAME, "Warning", &set.object, reason, message)];
+    let mut writes = vec![kind_of(&set.object).note("Warning", &set.object, reason, message)];
     writes.extend(status_write(&set.object, status));
     Outcome::of(writes)
 }

@@ -1,16 +1,15 @@
 //! Pods out of templates.
 
-use super::APPS;
+use super::workload::Kind;
 use crate::hash::{fnv32a, safe_text};
-use crate::owners::controller_reference;
 use model::Object;
 use serde_json::{Value, json};
 
-/// The Pod that a template makes for an owner of a kind in `apps/v1`; it has no name yet.
-pub(super) fn pod(template: &Value, owner: &Object, kind: &str) -> Value {
+/// The Pod that a template makes for an owner; it has no name yet.
+pub(super) fn pod(template: &Value, owner: &Object, kind: &Kind) -> Value {
     let mut metadata = json!({
         "namespace": &*owner.meta.namespace,
-        "ownerReferences": [controller_reference(APPS, kind, &owner.meta)],
+        "ownerReferences": [kind.reference(&owner.meta)],
     });
     for field in ["labels", "annotations", "finalizers"] {
         if let Some(value) = template.pointer(&format!("/metadata/{field}"))

@@ -96,6 +96,18 @@ impl Declared for Jobs {
         all
     }
 
+    fn orphans(&self) -> bool {
+        true
+    }
+
+    fn tell_delete(&self) -> Option<&'static str> {
+        Some(
+            "child pods are preserved by default when jobs are deleted; set \
+             propagationPolicy=Background to remove them or set propagationPolicy=Orphan to \
+             suppress this warning",
+        )
+    }
+
     fn selectable(&self, object: &Value) -> Vec<(&'static str, String)> {
         let count = object.at("status").number("succeeded").unwrap_or(0);
         vec![("status.successful", count.to_string())]

@@ -295,7 +295,7 @@ const PRIORITY_CLASSES: &[Column] = &[
     column("Value", "The priority of its Pods").typed("integer"),
     column("Global-Default", "Whether Pods without a class get it").typed("boolean"),
     AGE,
-    column("PreemptionPolicy", "Whether its Pods push others out").wide(),
+    column("PreemptionPolicy", "Whether its Pods push others out"),
 ];
 
 const RUNTIME_CLASSES: &[Column] = &[NAME, column("Handler", "What runs its Pods"), AGE];

@@ -79,6 +79,10 @@ impl Declared for ReplicationControllers {
         replicas::name_warning(object, check.old)
     }
 
+    fn orphans(&self) -> bool {
+        true
+    }
+
     fn selectable(&self, object: &Value) -> Vec<(&'static str, String)> {
         let replicas = object.at("status").number("replicas").unwrap_or(0);
         vec![("status.replicas", replicas.to_string())]

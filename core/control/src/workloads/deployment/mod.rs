@@ -7,17 +7,21 @@ mod scaling;
 mod spec;
 
 use super::claim::Claimant;
-use super::replica_set::ReplicaSet;
-use super::{APPS, namespace_terminating, note};
-use crate::owners::controller_of;
+use super::replica_set::{self, ReplicaSet};
+use super::{APPS, Kind, namespace_terminating};
 use crate::{Context, Controller, Key, Outcome};
 use model::{ApiError, Event, EventKind, Resource, View, Write};
 pub(super) use revisions::without_empty;
 use spec::Deployment;
-use std::collections::BTreeSet;
+pub(crate) use spec::scaled;
 
 const NAME: &str = "deployment-controller";
-const KIND: &str = "Deployment";
+pub(super) const KIND: Kind = Kind {
+    resource: Resource::DEPLOYMENTS,
+    api_version: APPS,
+    kind: "Deployment",
+    component: NAME,
+};
 const HASH_LABEL: &str = "pod-template-hash";
 
 /// Rolls Deployments out.
@@ -36,12 +40,11 @@ fn keys(event: &Event, view: &dyn View) -> Vec<Key> {
         // A Recreate waits for the last old Pod to go.
         Resource::PODS if event.kind == EventKind::Deleted => {
             let namespace = &object.meta.namespace;
-            let set = controller_of(object, APPS, "ReplicaSet")
+            let set = replica_set::KIND
+                .owner_of(object)
                 .and_then(|owner| view.get(Resource::REPLICA_SETS, namespace, &owner.name));
-            let owner = set
-                .as_deref()
-                .and_then(|set| controller_of(set, APPS, KIND));
-            let key = owner.map(|owner| Key::new(Resource::DEPLOYMENTS, namespace, &owner.name));
+            let owner = set.as_deref().and_then(|set| KIND.owner_of(set));
+            let key = owner.map(|owner| KIND.key(namespace, &owner.name));
             key.into_iter().collect()
         }
         _ => Vec::new(),
@@ -49,23 +52,10 @@ fn keys(event: &Event, view: &dyn View) -> Vec<Key> {
 }
 
 fn keys_of_set(event: &Event, view: &dyn View) -> Vec<Key> {
-    let set = &event.object;
-    let namespace = &set.meta.namespace;
-    let versions = [Some(set), event.old.as_ref()];
-    let owners = versions.into_iter().flatten();
-    let owners = owners.filter_map(|set| controller_of(set, APPS, KIND));
-    let mut found: BTreeSet<Key> = owners
-        .map(|owner| Key::new(Resource::DEPLOYMENTS, namespace, &owner.name))
-        .collect();
-    if set.meta.controller().is_none() && event.kind != EventKind::Deleted {
-        let all = view.list(Resource::DEPLOYMENTS, Some(namespace));
-        let adopting = all
-            .iter()
-            .filter_map(Deployment::parse)
-            .filter(|one| one.spec.selector.matches(&set.meta.labels));
-        found.extend(adopting.map(|one| one.object.key()));
-    }
-    found.into_iter().collect()
+    KIND.keys_of_owned(event, view, |object| {
+        let deployment = Deployment::parse(object);
+        deployment.is_some_and(|one| one.spec.selector.matches(&event.object.meta.labels))
+    })
 }
 
 fn reconcile(context: &Context<'_>, key: &Key) -> Outcome {
@@ -75,7 +65,7 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Outcome {
     };
     let claimant = Claimant {
         owner: &deployment.object,
-        kind: KIND,
+        kind: &KIND,
         selector: &deployment.spec.selector,
     };
     let mut sets = context
@@ -105,7 +95,7 @@ fn refused(context: &Context<'_>, key: &Key, write: &Write, error: &ApiError) ->
     let name = crate::fields::text(set, "/metadata/name");
     let message = format!("Failed to create new replica set \"{name}\": {error}");
     let reason = "ReplicaSetCreateError";
-    let event = note(NAME, "Warning", &deployment.object, reason, message.clone());
+    let event = KIND.note("Warning", &deployment.object, reason, message.clone());
     if deployment.spec.has_deadline() {
         deployment.set_condition("Progressing", "False", reason, message, context.now);
     }

@@ -1,10 +1,9 @@
 //! Which ReplicaSet is the new one, and the revisions that `kubectl rollout` reads.
 
 use super::rollout::{Rollout, Set};
-use super::{HASH_LABEL, KIND, NAME};
+use super::{HASH_LABEL, KIND};
 use crate::fields::set;
-use crate::owners::controller_reference;
-use crate::workloads::{APPS, note, template};
+use crate::workloads::{APPS, template};
 use model::Resource;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -181,7 +180,7 @@ impl Rollout<'_> {
             let message = format!("Scaled up replica set {} from 0 to {size}", set.name);
             let object = &deployment.object;
             self.notes
-                .push(note(NAME, "Normal", object, "ScalingReplicaSet", message));
+                .push(KIND.note("Normal", object, "ScalingReplicaSet", message));
         }
         let message = format!("Created new replica set \"{}\"", set.name);
         self.sets.push(set);
@@ -219,7 +218,7 @@ impl Rollout<'_> {
                 "name": name,
                 "namespace": &*meta.namespace,
                 "labels": spec["template"]["metadata"]["labels"],
-                "ownerReferences": [controller_reference(APPS, KIND, meta)],
+                "ownerReferences": [KIND.reference(meta)],
             },
             "spec": spec,
         })

@@ -1,8 +1,7 @@
 //! Sizes of ReplicaSets.
 
-use super::NAME;
+use super::KIND;
 use super::rollout::Rollout;
-use crate::workloads::note;
 use std::cmp::Reverse;
 
 impl Rollout<'_> {
@@ -33,7 +32,7 @@ impl Rollout<'_> {
             set.name
         );
         let object = &self.deployment.object;
-        let event = note(NAME, "Normal", object, "ScalingReplicaSet", message);
+        let event = KIND.note("Normal", object, "ScalingReplicaSet", message);
         self.notes.push(event);
         true
     }

@@ -1,11 +1,12 @@
 //! A Deployment, opened.
 
 use crate::fields::{nullable, set, set_strings};
-use crate::labels::Selector;
+use crate::workloads::{PodSet, Workload};
 use model::{Object, Write};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// One Deployment with a status and annotations that are being changed.
@@ -17,27 +18,13 @@ pub(super) struct Deployment {
     pub(super) annotations: BTreeMap<String, String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Raw {
-    #[serde(deserialize_with = "nullable")]
-    spec: Spec,
-    #[serde(deserialize_with = "nullable")]
-    status: Status,
-}
-
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Spec {
-    replicas: Option<i64>,
+    #[serde(flatten)]
+    pods: PodSet,
     #[serde(deserialize_with = "nullable")]
     pub(super) paused: bool,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) min_ready_seconds: i64,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) selector: Selector,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) template: Value,
     #[serde(deserialize_with = "nullable")]
     strategy: Strategy,
     revision_history_limit: Option<i64>,
@@ -82,12 +69,15 @@ pub(super) struct Status {
     pub(super) conditions: Vec<Value>,
 }
 
-impl Spec {
-    /// `spec.replicas`
-    pub(super) fn replicas(&self) -> i64 {
-        self.replicas.unwrap_or(1)
-    }
+impl Deref for Spec {
+    type Target = PodSet;
 
+    fn deref(&self) -> &PodSet {
+        &self.pods
+    }
+}
+
+impl Spec {
     pub(super) fn is_rolling(&self) -> bool {
         self.strategy.kind != "Recreate"
     }
@@ -137,7 +127,7 @@ impl Spec {
 }
 
 /// A number, or a percentage of `total`.
-fn scaled(value: Option<&Value>, total: i64, up: bool) -> i64 {
+pub(crate) fn scaled(value: Option<&Value>, total: i64, up: bool) -> i64 {
     match value {
         Some(Value::Number(number)) => number.as_i64().unwrap_or(0),
         Some(Value::String(text)) => {
@@ -155,11 +145,11 @@ fn scaled(value: Option<&Value>, total: i64, up: bool) -> i64 {
 
 impl Deployment {
     pub(super) fn parse(object: &Arc<Object>) -> Option<Self> {
-        let raw: Raw = object.parse().ok()?;
+        let opened = Workload::<Spec, Status>::parse(object)?;
         Some(Self {
-            object: object.clone(),
-            spec: raw.spec,
-            status: raw.status,
+            object: opened.object,
+            spec: opened.spec,
+            status: opened.status,
             annotations: object.meta.annotations.clone(),
         })
     }

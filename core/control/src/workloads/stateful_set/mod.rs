@@ -1,24 +1,27 @@
 //! StatefulSets: Pods with stable names, one after the other.
 
-mod history;
 mod spec;
 mod step;
 
 use super::claim::Claimant;
-use super::{APPS, namespace_terminating, note};
-use crate::owners::controller_of;
+use super::{APPS, Kind, namespace_terminating};
 use crate::pods::Pod;
 use crate::{Context, Controller, Key, Outcome};
-use model::{ApiError, Event, EventKind, Object, Resource, View, Write};
+use model::{ApiError, Event, Object, Resource, View, Write};
 use spec::StatefulSet;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const NAME: &str = "statefulset-controller";
-const KIND: &str = "StatefulSet";
+const KIND: Kind = Kind {
+    resource: Resource::STATEFUL_SETS,
+    api_version: APPS,
+    kind: "StatefulSet",
+    component: NAME,
+};
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 const POD_INDEX: &str = "apps.kubernetes.io/pod-index";
 const REVISION: &str = "controller-revision-hash";
+const HASH: &str = "controller.kubernetes.io/hash";
 
 /// Keeps the Pods of StatefulSets.
 pub(crate) const CONTROLLER: Controller = Controller {
@@ -37,21 +40,10 @@ fn keys(event: &Event, view: &dyn View) -> Vec<Key> {
     }
 }
 
+/// Orphans belong to the set whose name they carry.
 fn keys_of_owned(event: &Event, view: &dyn View) -> Vec<Key> {
-    let object = &event.object;
-    let namespace = &object.meta.namespace;
-    let versions = [Some(object), event.old.as_ref()];
-    let owners = versions.into_iter().flatten();
-    let owners = owners.filter_map(|one| controller_of(one, APPS, KIND));
-    let mut found: BTreeSet<Key> = owners
-        .map(|owner| Key::new(Resource::STATEFUL_SETS, namespace, &owner.name))
-        .collect();
-    let orphan = object.meta.controller().is_none() && event.kind != EventKind::Deleted;
-    if orphan && let Some((parent, _)) = parent_and_ordinal(&object.meta.name) {
-        let set = view.get(Resource::STATEFUL_SETS, namespace, parent);
-        found.extend(set.map(|set| set.key()));
-    }
-    found.into_iter().collect()
+    let parent = parent_and_ordinal(&event.object.meta.name).map(|(parent, _)| parent);
+    KIND.keys_of_owned(event, view, |set| parent == Some(&*set.meta.name))
 }
 
 /// `web-7` → `web` and 7; `None` for names that no StatefulSet gives.
@@ -69,7 +61,7 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Outcome {
     };
     let claimant = Claimant {
         owner: &set.object,
-        kind: KIND,
+        kind: &KIND,
         selector: &set.spec.selector,
     };
     let own = |object: &Arc<Object>| {
@@ -111,5 +103,5 @@ fn refused(context: &Context<'_>, key: &Key, write: &Write, error: &ApiError) ->
     let set = &object.meta.name;
     let message = format!("{verb} Pod {name} in StatefulSet {set} failed error: {error}");
     let reason = format!("Failed{verb}");
-    Outcome::of([note(NAME, "Warning", &object, &reason, message)])
+    Outcome::of([KIND.note("Warning", &object, &reason, message)])
 }

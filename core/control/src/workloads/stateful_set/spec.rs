@@ -1,46 +1,25 @@
 //! A StatefulSet, opened.
 
 use crate::fields::nullable;
-use crate::labels::Selector;
-use model::Object;
+use crate::workloads::{PodSet, Workload};
 use serde::Deserialize;
 use serde_json::Value;
-use std::ops::Range;
-use std::sync::Arc;
+use std::ops::{Deref, Range};
 
 /// One StatefulSet.
-#[derive(Clone, Debug)]
-pub(super) struct StatefulSet {
-    pub(super) object: Arc<Object>,
-    pub(super) spec: Spec,
-    pub(super) status: Status,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Raw {
-    #[serde(deserialize_with = "nullable")]
-    spec: Spec,
-    #[serde(deserialize_with = "nullable")]
-    status: Status,
-}
+pub(super) type StatefulSet = Workload<Spec, Status>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Spec {
-    replicas: Option<i64>,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) selector: Selector,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) template: Value,
+    #[serde(flatten)]
+    pods: PodSet,
     #[serde(deserialize_with = "nullable")]
     pub(super) service_name: String,
     #[serde(deserialize_with = "nullable")]
     pod_management_policy: String,
     #[serde(deserialize_with = "nullable")]
     update_strategy: UpdateStrategy,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) min_ready_seconds: i64,
     #[serde(deserialize_with = "nullable")]
     ordinals: Ordinals,
     revision_history_limit: Option<i64>,
@@ -81,28 +60,15 @@ pub(super) struct Status {
     pub(super) collision_count: i64,
 }
 
-impl StatefulSet {
-    pub(super) fn parse(object: &Arc<Object>) -> Option<Self> {
-        let raw: Raw = object.parse().ok()?;
-        Some(Self {
-            object: object.clone(),
-            spec: raw.spec,
-            status: raw.status,
-        })
-    }
+impl Deref for Spec {
+    type Target = PodSet;
 
-    /// `metadata.name`
-    pub(super) fn name(&self) -> &str {
-        &self.object.meta.name
+    fn deref(&self) -> &PodSet {
+        &self.pods
     }
 }
 
 impl Spec {
-    /// `spec.replicas`
-    pub(super) fn replicas(&self) -> i64 {
-        self.replicas.unwrap_or(1)
-    }
-
     /// Ordinals that should exist.
     pub(super) fn ordinals(&self) -> Range<i64> {
         self.ordinals.start..self.ordinals.start + self.replicas()

@@ -1,11 +1,11 @@
 //! One step of a StatefulSet towards what is wanted.
 
-use super::history::{History, history};
 use super::spec::StatefulSet;
-use super::{KIND, NAME, POD_INDEX, POD_NAME, REVISION, parent_and_ordinal};
+use super::{HASH, KIND, POD_INDEX, POD_NAME, REVISION, parent_and_ordinal};
 use crate::fields::set;
 use crate::pods::Pod;
-use crate::workloads::{next_availability, note, status_write, template};
+use crate::workloads::history::{History, Owner, history};
+use crate::workloads::{next_availability, status_write, template};
 use crate::{Context, Outcome};
 use model::{Object, Resource, Timestamp, Write};
 use serde_json::{Value, json};
@@ -43,7 +43,15 @@ pub(super) fn run(
     pods: Vec<Pod>,
     revisions: &[Arc<Object>],
 ) -> Outcome {
-    let history = match history(context, set, revisions) {
+    let owner = Owner {
+        kind: &KIND,
+        object: &set.object,
+        template: &set.spec.template,
+        collisions: set.status.collision_count,
+        current: &set.status.current_revision,
+        hash_label: HASH,
+    };
+    let history = match history(context, &owner, revisions) {
         Ok(history) => history,
         Err(collisions) => {
             let mut status = set.object.value()["status"].clone();
@@ -238,7 +246,7 @@ impl<'a> Step<'a> {
         let message = format!("{verb} Pod {pod} in StatefulSet {set} successful");
         let reason = format!("Successful{verb}");
         self.writes
-            .push(note(NAME, "Normal", &self.set.object, &reason, message));
+            .push(KIND.note("Normal", &self.set.object, &reason, message));
     }
 
     fn pod_name(&self, ordinal: i64) -> String {
@@ -277,7 +285,7 @@ impl<'a> Step<'a> {
             &self.history.update
         };
         let name = self.pod_name(ordinal);
-        let mut pod = template::pod(&revision.template(), &self.set.object, KIND);
+        let mut pod = template::pod(&revision.template(), &self.set.object, &KIND);
         let labels = |label: &'static str| ["metadata", "labels", label];
         set(&mut pod, &labels(REVISION), revision.name.as_str().into());
         set(&mut pod, &labels(POD_NAME), name.as_str().into());

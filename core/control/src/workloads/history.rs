@@ -1,18 +1,14 @@
-//! ControllerRevisions: the templates a StatefulSet had.
+//! ControllerRevisions: the templates that a StatefulSet or DaemonSet had.
 
-use super::spec::StatefulSet;
-use super::{APPS, KIND};
+use super::deployment::without_empty;
+use super::workload::Kind;
+use super::{APPS, template};
 use crate::Context;
 use crate::fields::{number, set, set_strings, text};
-use crate::owners::controller_reference;
-use crate::workloads::deployment::without_empty;
-use crate::workloads::template;
 use model::{Object, Resource, Write};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-const HASH: &str = "controller.kubernetes.io/hash";
 
 /// One revision.
 #[derive(Clone, Debug)]
@@ -55,9 +51,23 @@ impl Revision {
     }
 }
 
+/// Whose history it is.
+pub(super) struct Owner<'a> {
+    pub(super) kind: &'a Kind,
+    pub(super) object: &'a Object,
+    /// The present template
+    pub(super) template: &'a Value,
+    /// `status.collisionCount`
+    pub(super) collisions: i64,
+    /// The revision that Pods have which are not updated yet; empty when there is none
+    pub(super) current: &'a str,
+    /// A label for the hash, on revisions
+    pub(super) hash_label: &'static str,
+}
+
 /// The state of a set that a revision keeps: its template, as a patch that restores it.
-fn data_of(set: &StatefulSet) -> Value {
-    let mut template = set.spec.template.clone();
+fn data_of(owner: &Owner<'_>) -> Value {
+    let mut template = owner.template.clone();
     template["$patch"] = "replace".into();
     json!({"spec": {"template": template}})
 }
@@ -73,7 +83,7 @@ fn same(one: &Value, other: &Value) -> bool {
 /// when the name of a new revision is taken.
 pub(super) fn history(
     context: &Context<'_>,
-    set: &StatefulSet,
+    owner: &Owner<'_>,
     objects: &[Arc<Object>],
 ) -> Result<History, i64> {
     let mut stored: Vec<Revision> = objects.iter().map(Revision::open).collect();
@@ -84,7 +94,7 @@ pub(super) fn history(
             .map(|o| o.meta.creation_timestamp.clone());
         (one.number, created, one.name.clone())
     });
-    let data = data_of(set);
+    let data = data_of(owner);
     let next = stored.last().map_or(1, |last| last.number + 1);
     let mut writes = Vec::new();
     let found = stored.iter().rposition(|one| same(&one.data, &data));
@@ -96,18 +106,16 @@ pub(super) fn history(
             again.clone()
         }
         None => {
-            let (made, write) = make(context, set, data, next)?;
+            let (made, write) = make(context, owner, data, next)?;
             writes.push(write);
             made
         }
     };
-    let current = stored
-        .iter()
-        .find(|one| one.name == set.status.current_revision);
+    let current = stored.iter().find(|one| one.name == owner.current);
     Ok(History {
         current: current.unwrap_or(&update).clone(),
         update,
-        collisions: set.status.collision_count,
+        collisions: owner.collisions,
         writes,
         stored,
     })
@@ -125,13 +133,13 @@ fn renumber(revision: &Revision, number: i64) -> Option<Write> {
 
 fn make(
     context: &Context<'_>,
-    set: &StatefulSet,
+    owner: &Owner<'_>,
     data: Value,
     number: i64,
 ) -> Result<(Revision, Write), i64> {
     const MAX_PREFIX: usize = 223;
-    let meta = &set.object.meta;
-    let collisions = set.status.collision_count;
+    let meta = &owner.object.meta;
+    let collisions = owner.collisions;
     let hash = template::hash(&data, collisions);
     let prefix: String = meta.name.chars().take(MAX_PREFIX).collect();
     let name = format!("{prefix}-{hash}");
@@ -145,13 +153,17 @@ fn make(
         "metadata": {
             "name": name,
             "namespace": &*meta.namespace,
-            "labels": set.spec.template["metadata"]["labels"],
-            "ownerReferences": [controller_reference(APPS, KIND, meta)],
+            "labels": owner.template["metadata"]["labels"],
+            "ownerReferences": [owner.kind.reference(meta)],
         },
         "data": data,
         "revision": number,
     });
-    crate::fields::set(&mut value, &["metadata", "labels", HASH], hash.into());
+    crate::fields::set(
+        &mut value,
+        &["metadata", "labels", owner.hash_label],
+        hash.into(),
+    );
     set_strings(&mut value, "annotations", &meta.annotations);
     let revision = Revision {
         name: text(&value, "/metadata/name").to_owned(),
