@@ -16,6 +16,7 @@ const CORE_ARROWS: [(&str, &str); 8] = [
     ("api", "cel"),
     ("api", "schema"),
     ("api", "registry"),
+    ("control", "registry"),
 ];
 
 /// What no core crate may list.

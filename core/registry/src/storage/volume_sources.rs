@@ -212,15 +212,14 @@ fn csi(errors: &mut Errors, source: &Value, path: &Path) {
     ] {
         secret(errors, source, key, path);
         let (named, path) = (source.at(key), path.child(key));
-        let rules: [(&str, fn(&str) -> Vec<String>); 2] = [
-            ("name", names::dns1123_subdomain),
-            ("namespace", names::dns1123_label),
-        ];
-        for (part, rule) in rules {
+        for part in ["name", "namespace"] {
             let name = named.text(part);
-            if !name.is_empty() {
-                errors.invalid_each(&path.child(part), name, rule(name));
-            }
+            let texts = match part {
+                _ if name.is_empty() => continue,
+                "name" => names::dns1123_subdomain(name),
+                _ => names::dns1123_label(name),
+            };
+            errors.invalid_each(&path.child(part), name, texts);
         }
     }
 }

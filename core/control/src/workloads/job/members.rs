@@ -94,6 +94,6 @@ pub(super) fn delay(job: &Job, pods: &[Pod], now: Timestamp) -> i64 {
 }
 
 /// Pods that are to be counted.
-pub(super) fn held<'a>(pods: &'a [Pod]) -> impl Iterator<Item = &'a Pod> {
+pub(super) fn held(pods: &[Pod]) -> impl Iterator<Item = &Pod> {
     pods.iter().filter(|pod| is_held(&pod.object))
 }
