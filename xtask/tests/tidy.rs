@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Core crates may depend on `model`, and on these.
-const CORE_ARROWS: [(&str, &str); 8] = [
+const CORE_ARROWS: [(&str, &str); 9] = [
     ("api", "access"),
     ("registry", "access"),
     ("schema", "cel"),
