@@ -1,15 +1,21 @@
 //! What readers see: the committed objects, and a bounded history for watches and old versions.
 
 use crate::answer;
+use crate::page::{Page, decode_continue, encode_continue};
+use crate::past::Past;
 use crate::query::{ListOptions, parse_version};
 use crate::select::Selection;
 use crate::state::State;
-use base64::Engine as _;
-use model::{ApiError, Event, EventKind, Object, Resource, View};
+use model::{ApiError, Event, Object, Resource, View};
 use schema::Registry;
-use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
+
+const EXPIRED: &str = "The resourceVersion for the provided list is too old.";
+const INCONSISTENT: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+/// The original deletes collections in parts of this size.
+const DELETED_AT_ONCE: usize = 10_000;
 
 /// How much history is kept per resource.
 #[derive(Clone, Copy, Debug)]
@@ -83,18 +89,6 @@ pub struct Committed {
     floor: u64,
     logs: BTreeMap<Resource, Log>,
     limits: HistoryLimits,
-}
-
-/// A part of a list.
-pub struct Page {
-    /// The objects
-    pub items: Vec<Arc<Object>>,
-    /// `metadata.resourceVersion`
-    pub version: u64,
-    /// `metadata.continue`; empty at the end
-    pub continue_token: String,
-    /// `metadata.remainingItemCount`
-    pub remaining: Option<usize>,
 }
 
 impl Committed {
@@ -180,29 +174,24 @@ impl Committed {
         Ok(log.entries.range(start..).take(limit).cloned().collect())
     }
 
-    /// Objects of a resource as of an older version.
-    fn as_of(&self, resource: Resource, version: u64, expired: &str) -> Result<State, ApiError> {
-        if version < self.oldest(resource) {
-            return Err(answer::expired(expired));
+    /// Objects of a resource as of a version; `expired` refuses those that are forgotten.
+    fn as_of(
+        &self,
+        resource: Resource,
+        version: u64,
+        expired: impl FnOnce() -> ApiError,
+    ) -> Result<Past<'_>, ApiError> {
+        if version >= self.version {
+            return Ok(Past::now(&self.state, resource));
         }
-        let mut state = State::default();
-        self.state
-            .range(resource, None)
-            .for_each(|(_, object)| state.insert(object.clone()));
+        if version < self.oldest(resource) {
+            return Err(expired());
+        }
         let log = self.logs.get(&resource);
         let newer = log.into_iter().flat_map(|log| log.entries.iter().rev());
-        for logged in newer.take_while(|logged| logged.version() > version) {
-            let event = &logged.event;
-            match (&event.old, event.kind) {
-                (Some(old), _) => state.insert(old.clone()),
-                (None, _) => state.apply(&Event {
-                    kind: EventKind::Deleted,
-                    object: event.object.clone(),
-                    old: Some(event.object.clone()),
-                }),
-            }
-        }
-        Ok(state)
+        let newer = newer.take_while(|logged| logged.version() > version);
+        let events = newer.map(|logged| &logged.event);
+        Ok(Past::before(&self.state, resource, events))
     }
 
     /// One object.
@@ -229,9 +218,37 @@ impl Committed {
     /// # Errors
     /// 400, 410, 504 as versions and continue tokens deserve.
     pub fn list(&self, selection: &Selection, options: &ListOptions) -> Result<Page, ApiError> {
+        let (past, start, version) = self.locate(selection.resource, options)?;
+        let limit = options.page_limit();
+        Ok(Page::cut(&past, selection, &start, limit, version))
+    }
+
+    /// Refuses a deletecollection whose list would be refused; it lists in parts.
+    ///
+    /// # Errors
+    /// As [`Committed::list`].
+    pub fn check_list(&self, resource: Resource, options: &ListOptions) -> Result<(), ApiError> {
+        let limit = if options.limit == 0 {
+            DELETED_AT_ONCE
+        } else {
+            options.limit
+        };
+        let options = ListOptions {
+            limit,
+            ..options.clone()
+        };
+        self.locate(resource, &options).map(|_| ())
+    }
+
+    /// The objects that a list is about, where in them it begins, and its version.
+    fn locate(
+        &self,
+        resource: Resource,
+        options: &ListOptions,
+    ) -> Result<(Past<'_>, String, u64), ApiError> {
         let wanted = parse_version(&options.resource_version)
             .map_err(|e| answer::bad_request(format!("invalid resource version: {e}")))?;
-        let (start, version) = if options.continue_token.is_empty() {
+        if options.continue_token.is_empty() {
             if wanted > self.version {
                 return Err(answer::too_large_version(wanted, self.version));
             }
@@ -245,111 +262,22 @@ impl Committed {
             } else {
                 self.version
             };
-            (String::new(), version)
-        } else {
-            if wanted > 0 {
-                let text = "specifying resource version is not allowed when using continue";
-                return Err(answer::bad_request(text));
-            }
-            let (start, version) = decode_continue(&options.continue_token)
-                .map_err(|e| answer::bad_request(format!("invalid continue token: {e}")))?;
-            (start, version.unwrap_or(self.version))
+            let past = self.as_of(resource, version, || answer::expired(EXPIRED))?;
+            return Ok((past, String::new(), version));
+        }
+        let (start, version) = decode_continue(&options.continue_token)
+            .map_err(|e| answer::bad_request(format!("invalid continue token: {e}")))?;
+        if wanted > 0 {
+            let text = "specifying resource version is not allowed when using continue";
+            return Err(answer::bad_request(text));
+        }
+        let version = version.unwrap_or(self.version);
+        let expired = || {
+            let mut error = answer::expired(INCONSISTENT);
+            error.list_continue = Some(encode_continue(&start, None).into());
+            error
         };
-        // A list at "any version" comes from a cache in the original, which knows no pages.
-        let limit = match options.resource_version.as_str() {
-            "0" if options.version_match.is_empty() => 0,
-            _ => options.limit,
-        };
-        if version >= self.version {
-            return Ok(page(&self.state, selection, &start, limit, self.version));
-        }
-        let expired = if options.continue_token.is_empty() {
-            "The resourceVersion for the provided list is too old."
-        } else {
-            "The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter."
-        };
-        let state = self.as_of(selection.resource, version, expired)?;
-        Ok(page(&state, selection, &start, limit, version))
+        let past = self.as_of(resource, version, expired)?;
+        Ok((past, start, version))
     }
-}
-
-fn page(state: &State, selection: &Selection, start: &str, limit: usize, version: u64) -> Page {
-    let prefix = selection.namespace.as_deref().map_or(0, |ns| ns.len() + 1);
-    let all = state.range(selection.resource, selection.namespace.as_deref());
-    let rest: Vec<_> = all.filter(|(place, _)| &place[prefix..] >= start).collect();
-    let mut page = Page {
-        items: Vec::new(),
-        version,
-        continue_token: String::new(),
-        remaining: None,
-    };
-    let mut last = "";
-    for (seen, (place, object)) in rest.iter().enumerate() {
-        if limit > 0 && page.items.len() == limit {
-            page.continue_token = encode_continue(&last[prefix..], version);
-            page.remaining = selection.is_everything().then_some(rest.len() - seen);
-            break;
-        }
-        last = place;
-        if selection.matches(object) {
-            page.items.push((*object).clone());
-        }
-    }
-    page
-}
-
-fn encode_continue(last: &str, version: u64) -> String {
-    let token = json!({"v": "meta.k8s.io/v1", "rv": version, "start": format!("{last}\0")});
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token.to_string())
-}
-
-/// As Go decodes: the last character's spare bits may be anything.
-const LENIENT: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
-    &base64::alphabet::URL_SAFE,
-    base64::engine::general_purpose::NO_PAD.with_decode_allow_trailing_bits(true),
-);
-
-/// First place and version of a continue token; no version means the latest.
-fn decode_continue(token: &str) -> Result<(String, Option<u64>), String> {
-    let bad = |why: String| format!("continue key is not valid: {why}");
-    let data = LENIENT
-        .decode(token)
-        .map_err(|error| bad(base64_error(&error, token)))?;
-    let value = schema::json::parse(&data).map_err(|e| bad(e.message))?;
-    let version = value["v"].as_str().unwrap_or_default();
-    if version != "meta.k8s.io/v1" {
-        return Err(format!(
-            "continue key is not valid: server does not recognize this encoded version {version}"
-        ));
-    }
-    let number = value["rv"].as_i64().unwrap_or(0);
-    if number == 0 {
-        return Err(bad(
-            "incorrect encoded start resourceVersion (version meta.k8s.io/v1)".to_owned(),
-        ));
-    }
-    let start = value["start"].as_str().unwrap_or_default();
-    if start.is_empty() {
-        return Err(bad(
-            "encoded start key empty (version meta.k8s.io/v1)".to_owned()
-        ));
-    }
-    let key = start.trim_start_matches('/');
-    if key
-        .split('/')
-        .any(|part| part.is_empty() || part == "." || part == "..")
-    {
-        return Err(bad(start.to_owned()));
-    }
-    Ok((key.to_owned(), u64::try_from(number).ok()))
-}
-
-fn base64_error(error: &base64::DecodeError, token: &str) -> String {
-    let at = match error {
-        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => {
-            *at
-        }
-        _ => token.len(),
-    };
-    format!("illegal base64 data at input byte {at}")
 }

@@ -39,7 +39,7 @@ impl Query {
     /// 400 in the words of `strconv.ParseInt`.
     pub fn number(&self, key: &str) -> Result<Option<i64>, ApiError> {
         match self.get(key) {
-            None | Some("") => Ok(None),
+            None => Ok(None),
             Some(text) => parse_int(text).map(Some).map_err(answer::bad_request),
         }
     }
@@ -141,6 +141,28 @@ impl ListOptions {
         } else {
             Err(answer::invalid_options("ListOptions", &errors))
         }
+    }
+
+    /// Where a list begins.
+    ///
+    /// # Errors
+    /// 400 for a continue token that is none.
+    pub(crate) fn start(&self) -> Result<String, ApiError> {
+        if self.continue_token.is_empty() {
+            return Ok(String::new());
+        }
+        let (start, _) = crate::page::decode_continue(&self.continue_token)
+            .map_err(|e| answer::bad_request(format!("invalid continue token: {e}")))?;
+        Ok(start)
+    }
+
+    /// Objects in one answer, at most; zero is all. A list at "any version" comes from a cache in
+    /// the original, which knows no pages.
+    pub(crate) fn page_limit(&self) -> usize {
+        let cached = self.continue_token.is_empty()
+            && self.resource_version == "0"
+            && matches!(self.version_match.as_str(), "" | "NotOlderThan");
+        if cached { 0 } else { self.limit }
     }
 
     fn validate_list(&self) -> Vec<FieldError> {

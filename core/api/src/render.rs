@@ -1,7 +1,7 @@
 //! From objects to the bytes of an answer, in the form that the client accepts.
 
 use crate::accept::{Accept, Encoding, Transform};
-use crate::committed::Page;
+use crate::page::Page;
 use crate::query::Query;
 use crate::{answer, yaml};
 use model::{ApiError, Object, Timestamp};

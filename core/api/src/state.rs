@@ -2,6 +2,7 @@
 
 use model::{Event, EventKind, Object, ObjectKey, Resource, View};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Objects of one resource by `namespace/name` (or `name`), which is the order of lists.
@@ -37,6 +38,20 @@ impl State {
             .into_iter()
             .flat_map(move |shelf| shelf.range(start.clone()..))
             .take_while(move |(place, _)| prefix.as_deref().is_none_or(|p| place.starts_with(p)))
+    }
+
+    /// Objects of a resource in order, from a place on.
+    pub(crate) fn range_from<'a>(
+        &'a self,
+        resource: Resource,
+        from: &str,
+    ) -> impl Iterator<Item = (&'a Arc<str>, &'a Arc<Object>)> + use<'a> {
+        let bounds = (Bound::Included(from), Bound::Unbounded);
+        let shelf = self.shelves.get(&resource);
+        shelf
+            .map(|shelf| shelf.range::<str, _>(bounds))
+            .into_iter()
+            .flatten()
     }
 
     /// Takes a change over.

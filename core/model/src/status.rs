@@ -220,6 +220,8 @@ pub struct ApiError {
     pub details: Option<Value>,
     /// Texts of `Warning` headers that were due before the refusal
     pub warnings: Vec<String>,
+    /// `metadata.continue`: where a list whose version is gone can go on; `None` leaves it out
+    pub list_continue: Option<Box<str>>,
 }
 
 impl ApiError {
@@ -231,17 +233,16 @@ impl ApiError {
             message: message.into(),
             details: None,
             warnings: Vec::new(),
+            list_continue: None,
         }
     }
 
     /// 404 `services "x" not found`; `group` is empty for the core group.
     pub fn not_found(resource: crate::Resource, name: &str) -> Self {
+        let message = format!("{resource} {} not found", go_quote(name));
         Self {
-            code: 404,
-            reason: "NotFound",
-            message: format!("{resource} {} not found", go_quote(name)),
             details: Some(details(name, resource.group(), resource.plural())),
-            warnings: Vec::new(),
+            ..Self::new(404, "NotFound", message)
         }
     }
 
@@ -262,12 +263,10 @@ impl ApiError {
             .iter()
             .map(|e| json!({"reason": e.kind.reason(), "message": e.body(), "field": e.field}))
             .collect();
+        let message = format!("{qualified} {} is invalid: {list}", go_quote(name));
         Self {
-            code: 422,
-            reason: "Invalid",
-            message: format!("{qualified} {} is invalid: {list}", go_quote(name)),
             details: Some(object),
-            warnings: Vec::new(),
+            ..Self::new(422, "Invalid", message)
         }
     }
 
@@ -288,6 +287,9 @@ impl ApiError {
         }
         if let Some(details) = &self.details {
             status["details"] = details.clone();
+        }
+        if let Some(token) = &self.list_continue {
+            status["metadata"]["continue"] = (&**token).into();
         }
         status
     }

@@ -26,6 +26,9 @@ const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const FORMAT: u64 = 1;
 /// All objects live in memory anyway, so that the page cache need only hold what a commit touches.
 const CACHE_BYTES: usize = 4 << 20;
+/// Where a new cluster begins to count. As in a cluster that has run for a while, the version 1
+/// that clients make up is too old.
+const FIRST_VERSION: u64 = 1000;
 /// Name of the database in the data directory.
 pub(crate) const FILE: &str = "store.redb";
 
@@ -57,7 +60,7 @@ impl Store {
     pub(crate) fn open(dir: &Path) -> Result<Loaded, StoreError> {
         let path = dir.join(FILE);
         if !path.exists() {
-            Self::make(dir, std::iter::empty(), 0)?;
+            Self::make(dir, std::iter::empty(), FIRST_VERSION)?;
         }
         Self::load(Box::new(FileMedium::new(path)))
     }

@@ -1,6 +1,8 @@
 //! DELETE of one object and of collections: finalizers, grace, preconditions, propagation.
 
 use super::{Engine, Outcome, Reply, Scope, body, namespace, update};
+use crate::page::Page;
+use crate::past::Past;
 use crate::query::{DeleteOptions, ListOptions};
 use crate::route::ResourcePath;
 use crate::select::Selection;
@@ -169,21 +171,13 @@ impl Engine {
         let body = body::delete_options(&request.payload)?;
         let options = DeleteOptions::parse(&request.query, body.as_ref())?;
         scope.dry_run = options.dry_run;
-        let all = self
-            .state
-            .range(selection.resource, selection.namespace.as_deref());
-        let limit = if list.limit == 0 {
-            usize::MAX
-        } else {
-            list.limit
+        let page = {
+            let past = Past::now(&self.state, selection.resource);
+            let start = list.start()?;
+            Page::cut(&past, &selection, &start, list.page_limit(), self.version)
         };
-        let items: Vec<Arc<Object>> = all
-            .filter(|(_, object)| selection.matches(object))
-            .map(|(_, object)| object.clone())
-            .take(limit)
-            .collect();
         let mut events = Vec::new();
-        for item in &items {
+        for item in &page.items {
             // One that refuses must not undo those that are gone already: what happened is answered.
             match self.delete_one(scope, item, &options) {
                 Ok(deletion) => events.extend(deletion.events),
@@ -193,7 +187,7 @@ impl Engine {
         }
         Ok(Outcome {
             code: 200,
-            reply: Reply::Items(items),
+            reply: Reply::Items(page),
             warnings: delete_warnings(scope, &options),
             events,
         })

@@ -24,6 +24,7 @@ pub use scale::scale_of;
 
 use crate::accept::PatchForm;
 use crate::answer;
+use crate::page::Page;
 use crate::query::Query;
 use crate::route::Verb;
 use crate::state::State;
@@ -106,7 +107,7 @@ pub enum Reply {
     /// An object that is not stored, in the kind of the request, or a Status
     Value(Value),
     /// The objects of a deletecollection
-    Items(Vec<Arc<Object>>),
+    Items(Page),
 }
 
 /// The answer to a write, and what it changed.

@@ -1,6 +1,6 @@
 //! Hands out all objects as they are committed at this instant.
 
-use super::{Answer, Failure, Front, objects};
+use super::{Failure, Front, objects};
 use crate::backup::Backup;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;

@@ -105,16 +105,16 @@ pub(super) async fn write(
         agent: api::agent_name(call.agent()),
     };
     let renderer = renderer(&call, &path.kind, &accept)?;
+    if verb == Verb::DeleteCollection {
+        let options = ListOptions::parse(&call.query, false)?;
+        let committed = front.hub.committed();
+        committed.check_list(path.kind.resource, &options)?;
+    }
     let outcome = front.hub.write(&request).await?;
     let bytes = match outcome.reply {
         Reply::Stored(object) => renderer.object(&object),
         Reply::Value(value) => renderer.value(value),
-        Reply::Items(items) => renderer.list(&api::Page {
-            items,
-            version: front.hub.committed().version(),
-            continue_token: String::new(),
-            remaining: None,
-        }),
+        Reply::Items(page) => renderer.list(&page),
     };
     let mut answer = Answer::new(outcome.code, accept.encoding.media_type(), bytes);
     answer.warnings(&outcome.warnings);

@@ -29,17 +29,17 @@ fn contents(state: &State) -> BTreeMap<String, u64> {
 fn what_was_committed_is_there_after_reopening() {
     let dir = crate::tests::TempDir::new();
     let mut loaded = Store::open(dir.path()).unwrap();
-    assert_eq!(loaded.version, 0);
+    assert_eq!(loaded.version, FIRST_VERSION);
     let events = [
-        event(EventKind::Added, "a", 1, 10),
-        event(EventKind::Added, "b", 2, 10),
-        event(EventKind::Deleted, "a", 3, 10),
+        event(EventKind::Added, "a", 1001, 10),
+        event(EventKind::Added, "b", 1002, 10),
+        event(EventKind::Deleted, "a", 1003, 10),
     ];
     loaded.store.commit(&events).unwrap();
     drop(loaded);
     let loaded = Store::open(dir.path()).unwrap();
-    assert_eq!(loaded.version, 3);
-    assert_eq!(contents(&loaded.state), [("b".to_owned(), 2)].into());
+    assert_eq!(loaded.version, 1003);
+    assert_eq!(contents(&loaded.state), [("b".to_owned(), 1002)].into());
 }
 
 #[test]

@@ -258,11 +258,9 @@ fn drop_unread_policy(service: &mut Value) {
 
 /// 500, as apiserver tells of errors that are not the user's.
 fn internal_error(text: String) -> ApiError {
+    let message = format!("Internal error occurred: {text}");
     ApiError {
-        code: 500,
-        reason: "InternalError",
-        message: format!("Internal error occurred: {text}"),
         details: Some(json!({"causes": [{"message": text}]})),
-        warnings: Vec::new(),
+        ..ApiError::new(500, "InternalError", message)
     }
 }
