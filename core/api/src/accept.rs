@@ -1,6 +1,7 @@
 //! Content negotiation: in which form a client wants its answer, and what form its body has.
 
 use model::ApiError;
+use schema::Kind;
 
 /// Encoding of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -224,12 +225,17 @@ pub fn body_form(header: Option<&str>) -> Result<BodyForm, ApiError> {
 ///
 /// # Errors
 /// 415 with the list of what there is.
-pub fn patch_form(header: Option<&str>) -> Result<PatchForm, ApiError> {
+pub fn patch_form(kind: &Kind, header: Option<&str>) -> Result<PatchForm, ApiError> {
+    let custom = kind.custom().is_some();
     match media(header) {
         "application/json-patch+json" => Ok(PatchForm::Json),
         "application/merge-patch+json" => Ok(PatchForm::Merge),
-        "application/strategic-merge-patch+json" => Ok(PatchForm::Strategic),
+        "application/strategic-merge-patch+json" if !custom => Ok(PatchForm::Strategic),
         "application/apply-patch+yaml" => Ok(PatchForm::Apply),
+        // A schema does not say how lists would be merged.
+        _ if custom => Err(unsupported(
+            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+        )),
         _ => Err(unsupported(
             "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
         )),

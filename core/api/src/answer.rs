@@ -42,6 +42,16 @@ pub fn method_not_allowed() -> ApiError {
     )
 }
 
+/// 405 `delete is not supported on resources of kind "widgets.example.com"`
+pub fn method_not_supported(resource: Resource, verb: &str) -> ApiError {
+    let mut error = ApiError::not_found(resource, "");
+    error.code = 405;
+    error.reason = "MethodNotAllowed";
+    let kind = go_quote(resource.as_str());
+    error.message = format!("{verb} is not supported on resources of kind {kind}");
+    error
+}
+
 /// 422 of a JSON patch that cannot be applied.
 pub fn unprocessable() -> ApiError {
     generic(

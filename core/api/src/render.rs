@@ -91,20 +91,31 @@ impl Renderer<'_> {
         stored.version == self.kind.version && stored.group == self.kind.group
     }
 
+    /// Whether the stored bytes are the object in the kind of the request.
+    fn is_shown_as_stored(&self, object: &Object) -> bool {
+        match self.kind.custom() {
+            None => self.is_stored_kind(),
+            Some(custom) => custom.is_current(object.meta.resource_version),
+        }
+    }
+
     fn encode(&self, value: &Value) -> Vec<u8> {
         encode(value, self.accept.encoding, self.pretty)
     }
 
     /// A stored object in the kind of the request.
-    fn shown(&self, object: &Object) -> Value {
+    pub fn shown(&self, object: &Object) -> Value {
         let mut value = object.value();
+        if self.is_shown_as_stored(object) {
+            return value;
+        }
         self.registry.convert(self.stored(), self.kind, &mut value);
         value
     }
 
     /// A stored object.
     pub fn object(&self, object: &Object) -> Vec<u8> {
-        if self.is_plain() && self.is_stored_kind() {
+        if self.is_plain() && self.is_shown_as_stored(object) {
             let mut out = object.bytes.to_vec();
             out.push(b'\n');
             return out;
@@ -145,29 +156,36 @@ impl Renderer<'_> {
         }
     }
 
-    /// Whether watch events can carry the stored bytes as they are.
-    pub fn is_verbatim(&self) -> bool {
+    /// Whether a watch event can carry the stored bytes of the object as they are.
+    pub fn is_verbatim(&self, object: &Object) -> bool {
         self.accept.transform == Transform::None
             && self.accept.encoding == Encoding::Json
-            && self.is_stored_kind()
+            && self.is_shown_as_stored(object)
     }
 
     /// A list.
     pub fn list(&self, page: &Page) -> Vec<u8> {
         let mut meta = json!({"resourceVersion": page.version.to_string()});
-        if !page.continue_token.is_empty() {
+        // Lists of custom objects have the field also at the end.
+        let is_list = !matches!(self.accept.transform, Transform::Table(_));
+        if !page.continue_token.is_empty() || (self.kind.custom().is_some() && is_list) {
             meta["continue"] = page.continue_token.clone().into();
         }
         if let Some(remaining) = page.remaining {
             meta["remainingItemCount"] = remaining.into();
         }
-        if self.is_plain() && self.is_stored_kind() {
+        let verbatim = |object: &std::sync::Arc<Object>| self.is_shown_as_stored(object);
+        if self.is_plain() && page.items.iter().all(verbatim) {
             return self.plain_list(&meta, page);
         }
         let items = page.items.iter().map(|object| self.shown(object));
         let out = match self.accept.transform {
             Transform::None => {
-                let items: Vec<Value> = items.map(without_type).collect();
+                // Custom objects keep their type: the original does not know it from the list.
+                let items: Vec<Value> = match self.kind.custom() {
+                    None => items.map(without_type).collect(),
+                    Some(_) => items.collect(),
+                };
                 json!({"kind": self.kind.list_kind, "apiVersion": self.kind.api_version(), "metadata": meta, "items": items})
             }
             Transform::Partial(version) => {
@@ -193,20 +211,28 @@ impl Renderer<'_> {
             if i > 0 {
                 out.push(b',');
             }
-            strip_type(&object.bytes, &mut out);
+            match self.kind.custom() {
+                None => strip_type(&object.bytes, &mut out),
+                Some(_) => out.extend_from_slice(&object.bytes),
+            }
         }
         out.extend_from_slice(b"]}\n");
         out
     }
 
     fn table(&self, api: &str, meta: Value, objects: Vec<Value>, columns: bool) -> Value {
-        let stored_kind = self.stored();
+        // Printers of built-in kinds know the stored form only.
+        let printed = match self.kind.custom() {
+            None => self.stored(),
+            Some(_) => self.kind,
+        };
         let mut rows = Vec::with_capacity(objects.len());
         for object in objects {
-            // Printers know the stored form only.
             let mut stored = object.clone();
-            self.registry.convert(self.kind, self.stored(), &mut stored);
-            let cells = registry::print::row(stored_kind, &stored, self.now);
+            if self.kind.custom().is_none() {
+                self.registry.convert(self.kind, printed, &mut stored);
+            }
+            let cells = registry::print::row(printed, &stored, self.now);
             let object = match self.include {
                 Include::None => Value::Null,
                 Include::Metadata => partial(&object, api),
@@ -219,7 +245,7 @@ impl Renderer<'_> {
             rows.push(row);
         }
         let columns = if columns {
-            registry::print::definitions(stored_kind).into()
+            registry::print::definitions(printed).into()
         } else {
             Value::Null
         };

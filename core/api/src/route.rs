@@ -1,7 +1,7 @@
 //! What a URL means: which kind, namespace, object and subresource, or another of the server's paths.
 
 use crate::answer;
-use model::ApiError;
+use model::{ApiError, Resource};
 use schema::{Kind, Registry};
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ pub enum Route {
     Other,
     /// Below a known group and version, but nothing there
     Nothing,
+    /// A path below a custom object that its definition does not have
+    NoSubresource(ResourcePath),
 }
 
 impl Route {
@@ -56,8 +58,19 @@ impl Route {
         if rest.is_empty() || !is_known(registry, group, version) {
             return Self::Other;
         }
-        let found = resource(registry, group, version, &rest);
-        found.map_or(Self::Nothing, Self::Resource)
+        if let Some(found) = resource(registry, group, version, &rest) {
+            return Self::Resource(found);
+        }
+        if !is_custom(registry, group) {
+            return Self::Nothing;
+        }
+        // The original asks its custom kinds first, and then finds no handler at all.
+        let object = match rest.split_last() {
+            Some((_, above)) if above.len() > 1 => resource(registry, group, version, above),
+            _ => None,
+        };
+        let object = object.filter(|path| !path.name.is_empty() && path.subresource.is_empty());
+        object.map_or(Self::Other, Self::NoSubresource)
     }
 }
 
@@ -66,6 +79,30 @@ fn has_objects(kind: &Kind) -> bool {
     ["get", "update", "patch", "delete"]
         .iter()
         .any(|verb| kind.has_verb(verb))
+}
+
+impl Route {
+    /// What the path names for a method: custom objects of all namespaces can only be read.
+    #[must_use]
+    pub fn with_method(self, method: &str) -> Self {
+        match self {
+            Self::Resource(path)
+                if method != "GET"
+                    && path.kind.custom().is_some()
+                    && path.kind.namespaced
+                    && path.namespace.is_empty() =>
+            {
+                Self::Other
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether the group exists by CustomResourceDefinitions alone.
+fn is_custom(registry: &Registry, group: &str) -> bool {
+    let mut kinds = registry.kinds().filter(|kind| kind.group == group);
+    kinds.all(|kind| kind.custom().is_some())
 }
 
 fn is_known(registry: &Registry, group: &str, version: &str) -> bool {
@@ -172,7 +209,13 @@ impl Verb {
                 _ => Err(answer::method_not_allowed()),
             };
         }
+        let custom = path.kind.custom().is_some();
         let verb = match (method, path.name.is_empty()) {
+            // The original's handler of custom objects goes by the method alone.
+            ("POST", false) if custom && path.subresource.is_empty() => Self::Create,
+            ("PUT" | "PATCH", true) if custom => {
+                return Err(answer::bad_request("name must be provided"));
+            }
             ("GET", false) if path.watch => Self::Watch,
             ("GET", false) => Self::Get,
             ("GET", true) if path.watch || watch => Self::Watch,
@@ -183,15 +226,23 @@ impl Verb {
             ("PATCH", false) => Self::Patch,
             ("DELETE", false) => Self::Delete,
             ("DELETE", true) => Self::DeleteCollection,
-            _ => return Err(answer::method_not_allowed()),
+            _ => return Err(path.refused(&method.to_lowercase())),
         };
         path.check(verb, method)
     }
 }
 
 impl ResourcePath {
+    /// 405
+    fn refused(&self, verb: &str) -> ApiError {
+        if self.kind.custom().is_none() {
+            return answer::method_not_allowed();
+        }
+        answer::method_not_supported(Resource::new(&self.kind.group, &self.kind.plural), verb)
+    }
+
     fn check(&self, verb: Verb, method: &str) -> Result<Verb, ApiError> {
-        let refused = Err(answer::method_not_allowed());
+        let refused = Err(self.refused(verb.as_str()));
         if !self.subresource.is_empty() {
             if matches!(
                 self.subresource.as_str(),
@@ -216,7 +267,8 @@ impl ResourcePath {
         if whole && !matches!(verb, Verb::List | Verb::Watch) {
             return refused;
         }
-        if self.kind.has_verb(verb.as_str()) {
+        // A definition that is going away offers fewer verbs than it still answers.
+        if self.kind.has_verb(verb.as_str()) || self.kind.custom().is_some() {
             Ok(verb)
         } else {
             refused

@@ -89,7 +89,8 @@ impl Selection {
 
 fn check_fields(kind: &Kind, rules: &Rules, fields: &FieldSelector) -> Result<(), ApiError> {
     let known = |field: &str| {
-        matches!(field, "metadata.name" | "metadata.namespace")
+        field == "metadata.name"
+            || (field == "metadata.namespace" && (kind.namespaced || kind.custom().is_none()))
             || rules.is_selectable(field)
             || (kind.group == "events.k8s.io" && crate::events::stored_field(field).is_some())
     };
@@ -97,7 +98,7 @@ fn check_fields(kind: &Kind, rules: &Rules, fields: &FieldSelector) -> Result<()
         return Ok(());
     };
     Err(answer::bad_request(
-        if rules.selectable_names().is_empty() {
+        if rules.selectable_names().is_empty() && kind.custom().is_none() {
             format!(
                 "{unknown:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
             )

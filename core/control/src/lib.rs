@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod definitions;
 mod disruption;
 mod endpoints;
 mod fields;
@@ -139,6 +140,8 @@ pub fn controllers(settings: &Settings) -> Vec<Controller> {
         namespaces::LIFECYCLE,
         namespaces::SERVICE_ACCOUNT,
         namespaces::ROOT_CA_PUBLISHER,
+        definitions::NAMES,
+        definitions::FINALIZING,
         addresses::SERVICE_CIDRS,
         addresses::IP_ADDRESSES,
         roles::AGGREGATION,

@@ -130,6 +130,13 @@ pub trait Strategy: Sync {
         Vec::new()
     }
 
+    /// Why the object is none of the kind, where decoding does not find that out; nothing else is
+    /// validated then.
+    fn validate_type(&self, object: &Value) -> Vec<FieldError> {
+        let _ = object;
+        Vec::new()
+    }
+
     /// What is wrong with a new object.
     fn validate(&self, object: &Value, context: &Context<'_>) -> Vec<FieldError> {
         let _ = (object, context);

@@ -226,14 +226,19 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// A value that reads itself: what is wrong inside is told as of the value, unknown fields are
-    /// not told at all, and the first error ends the reading.
+    /// A value that reads itself: unknown fields inside are not told, and the first value of a wrong
+    /// type ends the reading.
     fn schema_or(&mut self, other: SchemaOr, props: StructId) -> Result<Value, DecodeError> {
         let text = self.cursor.raw();
-        let inner = |text: &'a [u8]| Decoder {
+        let place = Place {
+            steps: Vec::new(),
+            fields: self.place.fields.clone(),
+            owner: self.place.owner,
+        };
+        let mut decoder = Decoder {
             types: self.types,
             cursor: Cursor::new(text),
-            place: Place::default(),
+            place,
             wrong: None,
             strict: Vec::new(),
         };
@@ -241,7 +246,6 @@ impl<'a> Decoder<'a> {
             Some(message) => Err(DecodeError::new(message)),
             None => Ok(value),
         };
-        let mut decoder = inner(text);
         match (other, text.first()) {
             (_, Some(b'{')) => {
                 let value = decoder.structure(props, Value::Null)?;

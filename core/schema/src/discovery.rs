@@ -150,14 +150,20 @@ fn aggregated(kind: &Kind) -> Value {
     } else {
         "Cluster"
     };
-    let own = json!({"group": "", "version": "", "kind": kind.kind});
+    // Custom kinds name themselves in full; built-in ones leave out what stands above them.
+    let named = kind.custom().is_some();
+    let own = if named {
+        json!({"group": kind.group, "version": kind.version, "kind": kind.kind})
+    } else {
+        json!({"group": "", "version": "", "kind": kind.kind})
+    };
     let mut entry = json!({
         "resource": kind.plural, "responseKind": own, "scope": scope,
         "singularResource": kind.singular, "verbs": kind.verbs,
     });
     lists(kind, &mut entry);
     let subresources = kind.subresources.iter().map(|sub| {
-        let foreign = is_foreign(kind, &sub.kind);
+        let foreign = named || is_foreign(kind, &sub.kind);
         let part = |text: &str| {
             if foreign {
                 text.to_owned()

@@ -81,6 +81,15 @@ impl Registry {
             self.kinds.iter().cloned().partition(|kind| is_other(&kind));
         let new = definition.map(|definition| custom::kinds_of(definition, &old));
         kinds.extend(new.unwrap_or_default());
+        // Discovery's order: built-in groups as the table has them, then the others by name.
+        let builtin = kinds.partition_point(|kind| kind.custom().is_none());
+        if let Some(custom) = kinds.get_mut(builtin..) {
+            custom.sort_by(|a, b| {
+                let version = || custom::newest_first(&a.version, &b.version);
+                let group = a.group.cmp(&b.group).then_with(version);
+                group.then_with(|| a.plural.cmp(&b.plural))
+            });
+        }
         Self {
             index: Arc::new(Index::new(&kinds)),
             kinds: Arc::new(kinds),

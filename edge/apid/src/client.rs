@@ -166,4 +166,10 @@ impl View for Client {
     fn resources(&self) -> Vec<Resource> {
         self.hub.committed().state().resources()
     }
+
+    fn resource_of(&self, api_version: &str, kind: &str) -> Option<(Resource, bool)> {
+        let committed = self.hub.committed();
+        let kind = committed.registry().by_kind(api_version, kind)?;
+        kind.is_served().then_some((kind.resource, kind.namespaced))
+    }
 }

@@ -23,8 +23,9 @@ pub(super) fn decode(
         Payload::Value(value) => {
             let mut value = value.clone();
             name_type(kind, &mut value);
-            scope.registry().normalise(kind, &mut value);
-            return Ok((value, Vec::new()));
+            let received = scope.registry().receive(kind, value);
+            let received = received.map_err(|e| answer::bad_request(e.message))?;
+            return Ok((received.value, Vec::new()));
         }
         Payload::Empty | Payload::Document { .. } => &[][..],
         Payload::Json(text) => text,
@@ -37,20 +38,41 @@ pub(super) fn decode(
             answer::summarise(text)
         ))
     })?;
+    if kind.custom().is_some() && found.kind.is_empty() {
+        let text = String::from_utf8_lossy(text);
+        return Err(answer::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{text}' ({})",
+            kind.kind,
+            answer::summarise(text.as_bytes())
+        )));
+    }
+    let said = found.api_version.clone();
     let named = Named::new(kind, found);
     let cannot = |why: &str| answer::bad_request(named.cannot_be(kind, why));
-    named.check(registry, kind, text).map_err(|why| match why {
-        Mismatch::Kind(why) => cannot(&why),
-        Mismatch::Version(text) => answer::bad_request(text),
-    })?;
+    if kind.custom().is_none() {
+        named.check(registry, kind, text).map_err(|why| match why {
+            Mismatch::Kind(why) => cannot(&why),
+            Mismatch::Version(text) => answer::bad_request(text),
+        })?;
+    }
     let decoded = registry
         .decode(kind, text)
         .map_err(|e| cannot(&e.message))?;
+    if kind.custom().is_some() && said != kind.api_version() {
+        return Err(answer::bad_request(other_version(&said, kind)));
+    }
     match (validation, decoded.strict_error()) {
         (FieldValidation::Strict, Some(error)) => Err(cannot(&error)),
         (FieldValidation::Warn, _) => Ok((decoded.value, decoded.strict)),
         _ => Ok((decoded.value, Vec::new())),
     }
+}
+
+fn other_version(said: &str, expected: &Kind) -> String {
+    format!(
+        "the API version in the data ({said}) does not match the expected API version ({})",
+        expected.api_version()
+    )
 }
 
 /// Sets `apiVersion` and `kind`.
@@ -113,10 +135,9 @@ impl Named {
                 .decode(other, text)
                 .map_err(|e| Mismatch::Kind(e.message))?;
             if other.resource == expected.resource && other.kind == expected.kind {
-                return Err(Mismatch::Version(format!(
-                    "the API version in the data ({}) does not match the expected API version ({})",
-                    self.api_version,
-                    expected.api_version()
+                return Err(Mismatch::Version(other_version(
+                    &self.api_version,
+                    expected,
                 )));
             }
         }
@@ -151,7 +172,8 @@ pub(super) fn match_namespace(scope: &Scope<'_>, value: &mut Value) -> Result<()
         ""
     };
     let found = meta::text(value, "namespace");
-    if found.is_empty() || found == wanted {
+    // What lives in no namespace may say one, which is dropped.
+    if found.is_empty() || found == wanted || wanted.is_empty() {
         let map = meta::of_mut(value);
         if wanted.is_empty() {
             map.remove("namespace");

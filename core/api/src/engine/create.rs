@@ -41,7 +41,10 @@ fn generate(prefix: &str, random: &dyn Fn() -> u64) -> String {
 
 /// Sets what only the server may say about a new object.
 pub(super) fn complete(kind: &Kind, value: &mut Value, env: &Env<'_>) {
-    body::name_type(kind, value);
+    // What a custom object says it is was read with it, and is validated.
+    if kind.custom().is_none() || value["kind"].is_null() {
+        body::name_type(kind, value);
+    }
     let map = meta::of_mut(value);
     for key in [
         "deletionTimestamp",
@@ -193,16 +196,22 @@ impl Engine {
         strategy.admit(value, None, &context)?;
         let companions = strategy.allocate(value, None, &context)?;
         strategy.prepare_create(value, &context);
-        let name = meta::text(value, "name").to_owned();
+        let wrong = strategy.validate_type(value);
+        if !wrong.is_empty() {
+            return Err(scope.invalid(value, &wrong));
+        }
         let rule = |name: &str, prefix: bool| strategy.validate_name(name, prefix);
         let mut errors = meta::validate(value, scope.kind.namespaced, &rule);
-        errors.extend(meta::unknown_finalizers(value));
+        // Custom objects are only warned.
+        if scope.kind.custom().is_none() {
+            errors.extend(meta::unknown_finalizers(value));
+        }
         errors.extend(strategy.validate(value, &context));
         if errors.is_empty() {
             errors = meta::validate(value, scope.kind.namespaced, &meta::names::path_segment);
         }
         if !errors.is_empty() {
-            return Err(scope.invalid(&name, &errors));
+            return Err(scope.invalid(value, &errors));
         }
         registry::approve(scope.kind.resource, strategy, value, None, &context)?;
         Ok(companions)

@@ -71,6 +71,9 @@ impl Engine {
         }
         let mut value = old.value();
         let unchanged = value.clone();
+        if !old.meta.is_deleting() && scope.strategy.begin_deletion(&mut value, scope.env.now) {
+            return self.mark_deleting(scope, old, value, &unchanged);
+        }
         let grace = match graceful(scope, &mut value, options) {
             Grace::Pending => {
                 return Ok(Deletion {
@@ -224,6 +227,9 @@ pub(super) fn check_preconditions(
             &text,
         ))
     };
+    if old.resource == Resource::DEFINITIONS {
+        return check_definition(old, options);
+    }
     if let Some(uid) = options.uid.as_deref().filter(|uid| **uid != *old.meta.uid) {
         return refuse(format!(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
@@ -239,6 +245,24 @@ pub(super) fn check_preconditions(
         return refuse(format!(
             "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({version}). The object might have been modified"
         ));
+    }
+    Ok(())
+}
+
+/// Preconditions of CustomResourceDefinitions, which have words of their own.
+fn check_definition(old: &Object, options: &DeleteOptions) -> Result<(), ApiError> {
+    let version = old.meta.resource_version.to_string();
+    for (what, wanted, found) in [
+        ("UID", &options.uid, &*old.meta.uid),
+        ("ResourceVersion", &options.resource_version, &*version),
+    ] {
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
+            let text = format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+            );
+            let (plural, group) = (old.resource.plural(), old.resource.group());
+            return Err(answer::conflict(plural, group, &old.meta.name, &text));
+        }
     }
     Ok(())
 }

@@ -146,7 +146,9 @@ pub(crate) struct Scope<'a> {
 impl<'a> Scope<'a> {
     fn new(request: &'a Request, env: &'a Env<'a>, registry: Registry) -> Self {
         let kind = &request.kind;
+        // Custom objects are handled in the version of the request and converted when stored.
         let stored = registry.stored(kind.resource);
+        let stored = stored.filter(|_| kind.custom().is_none());
         Self {
             request,
             env,
@@ -192,10 +194,16 @@ impl<'a> Scope<'a> {
         }
     }
 
-    pub(crate) fn invalid(&self, name: &str, errors: &[model::FieldError]) -> ApiError {
-        // Events of both groups are one internal kind, whose group is the core's.
-        let group = &self.stored.group;
-        ApiError::invalid(group, &self.stored.kind, name, errors)
+    /// 422 about an object.
+    pub(crate) fn invalid(&self, value: &Value, errors: &[model::FieldError]) -> ApiError {
+        // Events of both groups are one internal kind, whose group is the core's. A custom object
+        // has the kind that it says it has.
+        let (group, kind) = (&self.stored.group, &self.stored.kind);
+        let said = value["kind"]
+            .as_str()
+            .filter(|_| self.kind.custom().is_some());
+        let name = crate::meta::text(value, "name");
+        ApiError::invalid(group, said.unwrap_or(kind), name, errors)
     }
 }
 
@@ -275,6 +283,14 @@ impl Engine {
         self.version
     }
 
+    /// Brings a custom object into the version in which it is stored.
+    fn to_storage(&self, resource: Resource, value: &mut Value) {
+        let stored = self.registry.stored(resource);
+        if let Some(stored) = stored.filter(|kind| kind.custom().is_some()) {
+            self.registry.convert(stored, stored, value);
+        }
+    }
+
     /// Stores a new state of an object under the next version.
     fn put(
         &mut self,
@@ -283,6 +299,7 @@ impl Engine {
         old: Option<Arc<Object>>,
     ) -> Result<Event, ApiError> {
         let version = self.version + 1;
+        self.to_storage(resource, &mut value);
         crate::meta::of_mut(&mut value)
             .insert("resourceVersion".to_owned(), version.to_string().into());
         let object = Object::from_value(resource, &value).map_err(answer::internal)?;
@@ -303,6 +320,7 @@ impl Engine {
     /// Removes an object; its last state is `value`.
     fn remove(&mut self, old: Arc<Object>, mut value: Value) -> Result<Event, ApiError> {
         let version = self.next_version();
+        self.to_storage(old.resource, &mut value);
         crate::meta::of_mut(&mut value)
             .insert("resourceVersion".to_owned(), version.to_string().into());
         let object = Object::from_value(old.resource, &value).map_err(answer::internal)?;
@@ -361,5 +379,10 @@ impl View for Engine {
 
     fn resources(&self) -> Vec<Resource> {
         self.state.resources()
+    }
+
+    fn resource_of(&self, api_version: &str, kind: &str) -> Option<(Resource, bool)> {
+        let kind = self.registry.by_kind(api_version, kind)?;
+        kind.is_served().then_some((kind.resource, kind.namespaced))
     }
 }

@@ -8,7 +8,7 @@ use crate::query::WriteOptions;
 use crate::route::Verb;
 use crate::{answer, meta};
 use model::{ApiError, FieldError, Object};
-use schema::Kind;
+use schema::{Kind, ScalePaths};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -18,8 +18,47 @@ fn scale_kind(scope: &Scope<'_>) -> Result<Arc<Kind>, ApiError> {
     found.cloned().ok_or_else(answer::no_such_resource)
 }
 
+/// An object of a kind as `Scale`.
+///
+/// # Errors
+/// 500 for a custom object whose replicas are not there or no numbers.
+pub fn scale_of(kind: &Kind, object: &Value) -> Result<Value, ApiError> {
+    let Some(paths) = kind.custom().and_then(|custom| custom.scale()) else {
+        return Ok(workload_scale(object));
+    };
+    let (scale, found) = custom_scale(paths, object).map_err(answer::plain_500)?;
+    if !found {
+        return Err(answer::internal(no_replicas(paths, "does not exist")));
+    }
+    Ok(scale)
+}
+
+fn no_replicas(paths: ScalePaths<'_>, why: &str) -> String {
+    let path = model::go_quote(paths.spec);
+    format!("the spec replicas field {path} {why}")
+}
+
+/// A custom object as `Scale`, and whether it has replicas.
+fn custom_scale(paths: ScalePaths<'_>, object: &Value) -> Result<(Value, bool), String> {
+    let replicas = ScalePaths::number(paths.spec, object)?;
+    let status = ScalePaths::number(paths.status, object)?.unwrap_or(0);
+    let selector = match paths.selector {
+        "" => "",
+        path => ScalePaths::text(path, object)?,
+    };
+    let scale = scale(object, replicas.unwrap_or(0), status, selector);
+    Ok((scale, replicas.is_some()))
+}
+
 /// A workload as `Scale`.
-pub fn scale_of(object: &Value) -> Value {
+fn workload_scale(object: &Value) -> Value {
+    let replicas = object["spec"]["replicas"].as_i64().unwrap_or(0);
+    let status = object["status"]["replicas"].as_i64().unwrap_or(0);
+    let selector = selector_text(&object["spec"]["selector"]);
+    scale(object, replicas, status, &selector)
+}
+
+fn scale(object: &Value, replicas: i64, status: i64, selector: &str) -> Value {
     let copied = [
         "name",
         "namespace",
@@ -32,12 +71,10 @@ pub fn scale_of(object: &Value) -> Value {
         .filter_map(|key| Some(((*key).to_owned(), object["metadata"].get(key)?.clone())))
         .collect();
     let mut spec = json!({});
-    let replicas = object["spec"]["replicas"].as_i64().unwrap_or(0);
     if replicas != 0 {
         spec["replicas"] = replicas.into();
     }
-    let mut status = json!({"replicas": object["status"]["replicas"].as_i64().unwrap_or(0)});
-    let selector = selector_text(&object["spec"]["selector"]);
+    let mut status = json!({"replicas": status});
     if !selector.is_empty() {
         status["selector"] = selector.into();
     }
@@ -97,8 +134,8 @@ impl Engine {
         let change = scaled(scope, &old, asked, noted)?;
         let mut outcome = self.change(scope, &old, change, &options)?;
         outcome.reply = Reply::Value(match &outcome.reply {
-            Reply::Stored(object) => scale_of(&object.value()),
-            Reply::Value(value) => scale_of(value),
+            Reply::Stored(object) => scale_of(scope.kind, &scope.shown(object))?,
+            Reply::Value(value) => scale_of(scope.kind, value)?,
             Reply::Items(_) => Value::Null,
         });
         Ok(outcome)
@@ -146,8 +183,8 @@ fn patched(
     old: &Object,
     options: &WriteOptions,
 ) -> Result<Asked, ApiError> {
-    let old = old.value();
-    let current = scale_of(&old);
+    let old = scope.shown(old);
+    let current = current_scale(scope, &old)?;
     if scope.request.patch != Some(PatchForm::Apply) {
         let (value, warnings) = patch::patched(scope, kind, current, options.validation)?;
         let asked = Asked {
@@ -201,12 +238,13 @@ fn noted(
     asked: &Asked,
     options: &WriteOptions,
 ) -> Result<Vec<Value>, ApiError> {
-    let old = old.value();
+    let old = scope.shown(old);
     let made = match &asked.noted {
         Some(noted) => noted.clone(),
         None => {
             let known = scale_noted(scope, &old)?;
-            let objects = (&scale_of(&old), &asked.value);
+            let before = current_scale(scope, &old)?;
+            let objects = (&before, &asked.value);
             managed::of_scale(scope, kind, objects, &known, &options.field_manager)
         }
     };
@@ -231,28 +269,54 @@ fn scaled(
         warnings,
         ..
     } = asked;
-    let replicas = given["spec"]["replicas"].as_i64().unwrap_or(0);
-    if replicas < 0 {
-        let text = "must be greater than or equal to 0";
-        let error = FieldError::invalid("spec.replicas", &replicas.into(), text);
-        return Err(ApiError::invalid(
-            "autoscaling",
-            "Scale",
-            &old.meta.name,
-            &[error],
-        ));
-    }
     refuse_uid(scope, old, &given)?;
-    let mut value = old.value();
-    value["spec"]["replicas"] = replicas.into();
-    let version = meta::text(&given, "resourceVersion").to_owned();
-    meta::of_mut(&mut value).insert("resourceVersion".to_owned(), version.into());
+    let mut value = scope.shown(old);
+    set_replicas(scope, &mut value, &given).map_err(|error| error.warned(warnings.clone()))?;
+    let version = meta::text(&given, "resourceVersion");
+    if !version.is_empty() {
+        meta::of_mut(&mut value).insert("resourceVersion".to_owned(), version.into());
+    }
     Ok(Change {
         value,
         warnings,
         check_uid: false,
         noted: Some(noted),
     })
+}
+
+/// Says that a custom object has no replicas yet.
+const NONE_YET: i64 = i32::MIN as i64;
+
+/// What a patch of the Scale is applied to.
+fn current_scale(scope: &Scope<'_>, object: &Value) -> Result<Value, ApiError> {
+    let Some(paths) = scope.kind.custom().and_then(|custom| custom.scale()) else {
+        return Ok(workload_scale(object));
+    };
+    let (mut scale, found) = custom_scale(paths, object).map_err(answer::plain_500)?;
+    if !found {
+        scale["spec"]["replicas"] = NONE_YET.into();
+    }
+    Ok(scale)
+}
+
+/// Gives the object the replicas that a Scale asks for.
+fn set_replicas(scope: &Scope<'_>, value: &mut Value, given: &Value) -> Result<(), ApiError> {
+    let replicas = given["spec"]["replicas"].as_i64().unwrap_or(0);
+    if let Some(paths) = scope.kind.custom().and_then(|custom| custom.scale()) {
+        if replicas == NONE_YET {
+            return Err(answer::bad_request(no_replicas(paths, "cannot be empty")));
+        }
+        paths.set_replicas(value, replicas);
+        return Ok(());
+    }
+    if replicas < 0 {
+        let text = "must be greater than or equal to 0";
+        let error = FieldError::invalid("spec.replicas", &replicas.into(), text);
+        let name = meta::text(value, "name");
+        return Err(ApiError::invalid("autoscaling", "Scale", name, &[error]));
+    }
+    value["spec"]["replicas"] = replicas.into();
+    Ok(())
 }
 
 fn refuse_uid(scope: &Scope<'_>, old: &Object, given: &Value) -> Result<(), ApiError> {

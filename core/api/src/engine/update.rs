@@ -5,6 +5,7 @@ use crate::query::WriteOptions;
 use crate::{answer, managed, meta};
 use model::{ApiError, FieldError, Object, Resource, View};
 use registry::Subresource;
+use schema::Kind;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -21,10 +22,11 @@ pub(super) struct Change {
 }
 
 /// Kinds whose update validation checks the whole metadata once more.
-fn validates_whole(resource: Resource) -> bool {
-    !matches!(
-        resource,
+fn validates_whole(kind: &Kind) -> bool {
+    let exempt = matches!(
+        kind.resource,
         Resource::DEPLOYMENTS
+            | Resource::DEFINITIONS
             | Resource::NAMESPACES
             | Resource::NODES
             | Resource::PODS
@@ -34,7 +36,8 @@ fn validates_whole(resource: Resource) -> bool {
             | Resource::LEASES
             | Resource::STATEFUL_SETS
             | Resource::REPLICA_SETS
-    )
+    );
+    !exempt && kind.custom().is_none()
 }
 
 impl Engine {
@@ -127,7 +130,7 @@ impl Engine {
             check_uid_precondition(scope, &value, old)?;
         }
         let mut value = self.to_stored(scope, value);
-        let mut old_value = old.value();
+        let mut old_value = self.in_request_version(scope, old);
         scope.strategy.default(&mut old_value);
         scope.strategy.default(&mut value);
         match noted {
@@ -151,7 +154,7 @@ impl Engine {
         if should_delete(scope, &value, &old_value) {
             return self.delete_emptied(scope, old, value, warnings);
         }
-        if value == old_value {
+        if value == old_value && self.is_stored_so(scope, old, &value) {
             return Ok(Outcome {
                 code: 200,
                 reply: Reply::Stored(old.clone()),
@@ -171,6 +174,26 @@ impl Engine {
             warnings,
             events,
         })
+    }
+
+    /// The stored object as the writes handle it: custom ones in the version of the request.
+    fn in_request_version(&self, scope: &Scope<'_>, old: &Object) -> Value {
+        let mut value = old.value();
+        scope
+            .registry()
+            .convert(&scope.stored, &scope.stored, &mut value);
+        value
+    }
+
+    /// Whether storing the value would change nothing: a custom object may be stored in a version
+    /// that is no longer the one to store in.
+    fn is_stored_so(&self, scope: &Scope<'_>, old: &Object, value: &Value) -> bool {
+        if scope.kind.custom().is_none() {
+            return true;
+        }
+        let mut stored = value.clone();
+        self.to_storage(scope.kind.resource, &mut stored);
+        stored == old.value()
     }
 
     fn prepare_update(
@@ -197,7 +220,7 @@ impl Engine {
         keep_metadata(value, old);
         let errors = self.validate_update(scope, value, old, sub);
         if !errors.is_empty() {
-            return Err(scope.invalid(meta::text(value, "name"), &errors));
+            return Err(scope.invalid(value, &errors));
         }
         if sub.is_none() {
             registry::approve(scope.kind.resource, strategy, value, Some(old), &context)?;
@@ -217,6 +240,10 @@ impl Engine {
         let context = scope.context(self);
         let strategy = &scope.strategy;
         let namespaced = scope.kind.namespaced;
+        let wrong = strategy.validate_type(value);
+        if !wrong.is_empty() {
+            return wrong;
+        }
         let mut errors = meta::validate(value, namespaced, &meta::names::path_segment);
         errors.extend(meta::validate_update(value, old));
         if scope.kind.resource != Resource::ENDPOINT_SLICES
@@ -226,7 +253,7 @@ impl Engine {
         }
         match sub {
             None => {
-                if validates_whole(scope.kind.resource) {
+                if validates_whole(scope.kind) {
                     let rule = |name: &str, prefix: bool| strategy.validate_name(name, prefix);
                     errors.extend(meta::validate(value, namespaced, &rule));
                     errors.extend(meta::unknown_finalizers(value));
@@ -322,7 +349,7 @@ fn check_uid_precondition(scope: &Scope<'_>, value: &Value, old: &Object) -> Res
     }
     let text = format!(
         "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {}",
-        storage_key(old),
+        storage_key(old, scope.kind.custom().is_some()),
         old.meta.uid
     );
     Err(answer::conflict(
@@ -334,13 +361,17 @@ fn check_uid_precondition(scope: &Scope<'_>, value: &Value, old: &Object) -> Res
 }
 
 /// The key under which the original stores an object; error texts show it.
-fn storage_key(object: &Object) -> String {
+fn storage_key(object: &Object, is_custom: bool) -> String {
     let prefix = match object.resource {
-        Resource::SERVICES => "services/specs",
-        Resource::ENDPOINTS => "services/endpoints",
-        Resource::INGRESSES => "ingress",
-        Resource::NODES => "minions",
-        other => other.plural(),
+        Resource::SERVICES => "services/specs".to_owned(),
+        Resource::ENDPOINTS => "services/endpoints".to_owned(),
+        Resource::INGRESSES => "ingress".to_owned(),
+        Resource::NODES => "minions".to_owned(),
+        // Groups with a dot of their own: custom ones, and definitions themselves.
+        other if is_custom || other == Resource::DEFINITIONS => {
+            format!("{}/{}", other.group(), other.plural())
+        }
+        other => other.plural().to_owned(),
     };
     let place = crate::state::place(&object.meta.namespace, &object.meta.name);
     format!("/registry/{prefix}/{place}")

@@ -81,6 +81,11 @@ pub(super) fn is_bundle(base64: &str) -> bool {
 
 /// `ValidateWebhookURL`
 fn check_url(errors: &mut Errors, path: &Path, url: &str) {
+    if url.starts_with(':') {
+        let why = format!("parse {}: missing protocol scheme", model::go_quote(url));
+        errors.required(path, &format!("url must be a valid URL: {why}{FORM}"));
+        return;
+    }
     let url = Url::parse(url);
     if url.scheme != "https" {
         let text = format!("'https' is the only allowed URL scheme{FORM}");

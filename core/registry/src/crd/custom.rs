@@ -34,20 +34,6 @@ impl CustomObjects {
         self.kind.custom()?.scale()
     }
 
-    /// `ValidateTypeMeta`: nothing else is checked when it fails.
-    fn check_type(&self, object: &Value) -> Errors {
-        let mut errors = Errors::default();
-        let mut same = |key: &str, wanted: &str| {
-            if object.text(key) != wanted {
-                let text = format!("must be {wanted}");
-                errors.invalid(&Path::new(key), object.text(key), text);
-            }
-        };
-        same("kind", &self.kind.kind);
-        same("apiVersion", &self.kind.api_version());
-        errors
-    }
-
     /// Checks values by the schema; answers warnings about what was as wrong before.
     fn check_values(
         &self,
@@ -144,21 +130,29 @@ impl Strategy for CustomObjects {
         subdomain_name(name, prefix)
     }
 
+    /// `ValidateTypeMeta`
+    fn validate_type(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::default();
+        let mut same = |key: &str, wanted: &str| {
+            if object.text(key) != wanted {
+                let text = format!("must be {wanted}");
+                errors.invalid(&Path::new(key), object.text(key), text);
+            }
+        };
+        same("kind", &self.kind.kind);
+        same("apiVersion", &self.kind.api_version());
+        errors.0
+    }
+
     fn validate(&self, object: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        let mut errors = self.check_type(object);
-        if !errors.0.is_empty() {
-            return errors.0;
-        }
+        let mut errors = Errors::default();
         self.check_scale(&mut errors, object, true);
         self.check_values(&mut errors, object, None, Part::Whole);
         errors.0
     }
 
     fn validate_update(&self, object: &Value, old: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        let mut errors = self.check_type(object);
-        if !errors.0.is_empty() {
-            return errors.0;
-        }
+        let mut errors = Errors::default();
         self.check_scale(&mut errors, object, true);
         self.check_values(&mut errors, object, Some(old), Part::Whole);
         errors.0

@@ -59,6 +59,7 @@ pub(crate) struct Family {
     spec: Value,
     /// Version of the store at which the spec became what it is, or a later one
     since: u64,
+    mark: OnceLock<u64>,
     schemas: Vec<OnceLock<Option<Structural>>>,
 }
 
@@ -94,8 +95,19 @@ impl Family {
         Self {
             spec: spec.clone(),
             since,
+            mark: OnceLock::new(),
             schemas: std::iter::repeat_with(OnceLock::new).take(count).collect(),
         }
+    }
+
+    /// FNV-1a over the spec.
+    fn mark(&self) -> u64 {
+        *self.mark.get_or_init(|| {
+            let text = self.spec.to_string();
+            text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+            })
+        })
     }
 
     fn version(&self, at: usize) -> &Value {
@@ -136,6 +148,16 @@ impl Custom {
     pub(crate) fn ownership(&self) -> &typed::Schema {
         let read = || typed::Schema::new(self.schema(), self.preserve_unknown_fields);
         self.ownership.get_or_init(read)
+    }
+
+    /// Whether both are of one definition with one spec.
+    pub fn has_same_spec(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.family, &other.family)
+    }
+
+    /// Another number for another spec, to tell documents apart that are made of it.
+    pub fn mark(&self) -> u64 {
+        self.family.mark()
     }
 
     /// Whether `subresources.status` is there.

@@ -11,17 +11,30 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 impl Registry {
-    /// `GET /openapi/v3`: which documents there are.
-    pub fn openapi_v3_index(&self) -> Value {
-        let mut paths = Map::new();
-        for (group, version) in self.group_versions_served() {
-            let path = document_path(group, version);
-            // Clients cache by this: it changes with the table and the program.
-            let hash = format!("{:016X}", self.fingerprint(group, version));
-            let url = format!("/openapi/v3/{path}?hash={hash}");
-            paths.insert(path, json!({"serverRelativeURL": url}));
+    /// Paths of the documents that hold built-in kinds.
+    pub fn openapi_v3_builtin(&self) -> Vec<String> {
+        let builtin = self.kinds().filter(|kind| kind.custom().is_none());
+        let mut paths: Vec<String> = builtin
+            .map(|kind| document_path(&kind.group, &kind.version))
+            .collect();
+        paths.dedup();
+        paths
+    }
+
+    /// Paths of the documents that hold custom kinds, each with a number that changes with them.
+    pub fn openapi_v3_custom(&self) -> Vec<(String, u64)> {
+        let mut found: Vec<(String, u64)> = Vec::new();
+        for kind in self.kinds() {
+            let Some(custom) = kind.custom() else {
+                continue;
+            };
+            let path = document_path(&kind.group, &kind.version);
+            match found.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, mark)) => *mark = mark.rotate_left(5) ^ custom.mark(),
+                None => found.push((path, custom.mark())),
+            }
         }
-        json!({"paths": paths})
+        found
     }
 
     /// `GET /openapi/v3/PATH`, where `path` is `api/v1` or `apis/GROUP/VERSION`.
@@ -33,14 +46,20 @@ impl Registry {
         for kind in &kinds {
             schemas.add_kind(kind);
         }
-        schemas.add_shared();
+        let is_custom = kinds.iter().all(|kind| kind.custom().is_some());
+        schemas.add_shared(is_custom);
         let mut paths = Map::new();
         for kind in &kinds {
             paths::add(&mut paths, self, kind);
         }
+        let info = if is_custom {
+            json!({"title": "Kubernetes CRD Swagger", "version": "v0.1.0"})
+        } else {
+            json!({"title": "Kubernetes", "version": "v1.36.2"})
+        };
         Some(json!({
             "openapi": "3.0.0",
-            "info": {"title": "Kubernetes", "version": "v1.36.2"},
+            "info": info,
             "paths": paths,
             "components": {"schemas": schemas.finish()},
         }))
@@ -52,7 +71,7 @@ impl Registry {
         for kind in self.kinds() {
             schemas.add_kind(kind);
         }
-        schemas.add_shared();
+        schemas.add_shared(false);
         json!({
             "swagger": "2.0",
             "info": {"title": "Kubernetes", "version": "v1.36.2"},
@@ -75,21 +94,6 @@ impl Registry {
             }
         }
         all
-    }
-
-    /// FNV-1a over what the document is made of.
-    fn fingerprint(&self, group: &str, version: &str) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut add = |text: &str| {
-            for byte in text.bytes() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-            }
-        };
-        add(env!("CARGO_PKG_VERSION"));
-        for kind in self.of_version(group, version) {
-            add(&format!("{kind:?}"));
-        }
-        hash
     }
 }
 

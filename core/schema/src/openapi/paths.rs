@@ -1,7 +1,7 @@
 //! Paths with their verbs and parameters. kubectl reads here which parameters PATCH takes.
 
 use super::kind_extension;
-use super::schemas::openapi_name;
+use super::schemas::{custom_name, openapi_name};
 use crate::{Kind, Registry};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -19,6 +19,14 @@ const PATCHES: [&str; 5] = [
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
+];
+
+const CUSTOM_MEDIA: [&str; 2] = ["application/json", "application/yaml"];
+
+const CUSTOM_PATCHES: [&str; 3] = [
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
 ];
 
 const WRITE: [(&str, &str); 3] = [
@@ -141,47 +149,38 @@ fn query(parameters: &[(&str, &str)]) -> Vec<Value> {
 }
 
 fn operation(registry: &Registry, kind: &Arc<Kind>, verb: &str) -> Value {
-    let name = match kind.structure() {
-        Some(id) => registry.types.structure(id).name.as_str(),
-        None => kind.kind.as_str(),
+    let custom = kind.custom().is_some();
+    let (own, list) = match kind.structure() {
+        Some(id) => {
+            let name = registry.types.structure(id).name.as_str();
+            (openapi_name(name), openapi_name(&format!("{name}List")))
+        }
+        None => (
+            custom_name(kind, &kind.kind),
+            custom_name(kind, &kind.list_kind),
+        ),
     };
-    let own = openapi_name(name);
+    let (media, patches) = if custom {
+        (CUSTOM_MEDIA.as_slice(), CUSTOM_PATCHES.as_slice())
+    } else {
+        (MEDIA.as_slice(), PATCHES.as_slice())
+    };
     let meta = |name: &str| format!("io.k8s.apimachinery.pkg.apis.meta.v1.{name}");
     let (action, answer, body, parameters) = match verb {
-        "list" => (
-            "list",
-            openapi_name(&format!("{name}List")),
-            None,
-            LIST.to_vec(),
-        ),
-        "create" => (
-            "post",
-            own.clone(),
-            Some((MEDIA.as_slice(), own)),
-            WRITE.to_vec(),
-        ),
-        "update" => (
-            "put",
-            own.clone(),
-            Some((MEDIA.as_slice(), own)),
-            WRITE.to_vec(),
-        ),
+        "list" => ("list", list, None, LIST.to_vec()),
+        "create" => ("post", own.clone(), Some((media, own)), WRITE.to_vec()),
+        "update" => ("put", own.clone(), Some((media, own)), WRITE.to_vec()),
         "patch" => {
             let mut parameters = WRITE.to_vec();
             parameters.push(("force", "boolean"));
-            (
-                "patch",
-                own,
-                Some((PATCHES.as_slice(), meta("Patch"))),
-                parameters,
-            )
+            ("patch", own, Some((patches, meta("Patch"))), parameters)
         }
         "delete" => {
-            let options = Some((MEDIA.as_slice(), meta("DeleteOptions")));
+            let options = Some((media, meta("DeleteOptions")));
             ("delete", meta("Status"), options, DELETE.to_vec())
         }
         "deletecollection" => {
-            let options = Some((MEDIA.as_slice(), meta("DeleteOptions")));
+            let options = Some((media, meta("DeleteOptions")));
             let mut parameters = LIST.to_vec();
             parameters.retain(|(name, _)| *name != "watch" && *name != "allowWatchBookmarks");
             parameters.extend(DELETE);
@@ -193,7 +192,7 @@ fn operation(registry: &Registry, kind: &Arc<Kind>, verb: &str) -> Value {
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": kind_extension(kind, &kind.kind),
         "responses": {
-            "200": {"description": "OK", "content": content(&MEDIA, &answer)},
+            "200": {"description": "OK", "content": content(media, &answer)},
             "401": {"description": "Unauthorized"},
         },
     });

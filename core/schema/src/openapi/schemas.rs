@@ -46,6 +46,7 @@ impl<'a> Schemas<'a> {
             self.group_versions.push(pair);
         }
         let Some(structure) = kind.structure() else {
+            self.add_custom(kind);
             return;
         };
         let name = &self.registry.types.structure(structure).name;
@@ -66,7 +67,64 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    pub(super) fn add_shared(&mut self) {
+    /// A custom kind and its list.
+    fn add_custom(&mut self, kind: &Arc<Kind>) {
+        let Some(custom) = kind.custom() else { return };
+        let [name, list] = [&kind.kind, &kind.list_kind].map(|name| custom_name(kind, name));
+        let is_v2 = self.prefix == V2;
+        let published = custom.structural().map(|schema| {
+            if is_v2 {
+                schema.open_api_v2()
+            } else {
+                schema.open_api_v3()
+            }
+        });
+        let mut schema = published.unwrap_or_else(|| json!({"type": "object"}));
+        // Where anything is allowed, more properties would make clients refuse the rest.
+        if custom.structural().is_some() && (!is_v2 || schema.get("properties").is_some()) {
+            self.add_type(&mut schema, "meta/v1.ObjectMeta");
+        }
+        schema["x-kubernetes-group-version-kind"] = json!([kind_extension(kind, &kind.kind)]);
+        let reference = format!("{}{name}", self.prefix);
+        let mut all = json!({
+            "type": "object", "required": ["items"],
+            "description": format!("{} is a list of {}", kind.list_kind, kind.kind),
+            "properties": {"items": {
+                "type": "array", "items": {"$ref": reference},
+                "description": format!("List of {}", kind.plural),
+            }},
+        });
+        self.add_type(&mut all, "meta/v1.ListMeta");
+        all["x-kubernetes-group-version-kind"] = json!([kind_extension(kind, &kind.list_kind)]);
+        self.found.insert(name, schema);
+        self.found.insert(list, all);
+        if kind.subresource("scale").is_some()
+            && let Some(scale) = self.registry.by_kind("autoscaling/v1", "Scale")
+            && let Some(id) = scale.structure()
+        {
+            self.mark(id, &[kind_extension(scale, "Scale")]);
+        }
+    }
+
+    /// `apiVersion`, `kind` and `metadata`.
+    fn add_type(&mut self, schema: &mut Value, metadata: &str) {
+        let Some(id) = self.registry.types.by_name.get(metadata).copied() else {
+            return;
+        };
+        self.add(id);
+        let reference = self.reference(metadata);
+        let described = |text: &str| json!({"type": "string", "description": text});
+        let properties = &mut schema["properties"];
+        properties["apiVersion"] = described("Version of the schema of this object");
+        properties["kind"] = described("Kind of this object");
+        properties["metadata"] = if self.prefix == V2 {
+            reference
+        } else {
+            json!({"allOf": [reference]})
+        };
+    }
+
+    pub(super) fn add_shared(&mut self, is_custom: bool) {
         let kinds = |schemas: &Self, name: &str| -> Vec<Value> {
             let mut all = schemas.group_versions.clone();
             if !all.iter().any(|(group, _)| group.is_empty()) {
@@ -78,6 +136,10 @@ impl<'a> Schemas<'a> {
             all.into_iter().map(entry).collect()
         };
         for name in SHARED {
+            // Documents of custom kinds alone speak of fewer.
+            if is_custom && matches!(name, "meta/v1.APIResourceList" | "meta/v1.WatchEvent") {
+                continue;
+            }
             let Some(id) = self.registry.types.by_name.get(name).copied() else {
                 continue;
             };
@@ -193,6 +255,13 @@ impl<'a> Schemas<'a> {
             Shape::Int(bits) => json!({"type": "integer", "format": format!("int{bits}")}),
             Shape::Float => json!({"type": "number", "format": "double"}),
             Shape::Bytes => json!({"type": "string", "format": "byte"}),
+            // Types that read themselves as any JSON, or as a schema or something else.
+            Shape::Any | Shape::Schema(..) if registry.types.info(ty).go.starts_with("v1.JSON") => {
+                let go = &registry.types.info(ty).go;
+                let name = go.replacen("v1.", "apiextensions/v1.", 1);
+                self.found.insert(openapi_name(&name), json!({}));
+                self.reference(&name)
+            }
             Shape::Any => json!({"type": "object"}),
             Shape::String => {
                 let values = &registry.types.info(ty).values;
@@ -275,6 +344,13 @@ fn union(fields: &[Field], discriminator: &str) -> Value {
     union
 }
 
+/// `com.example.v1.Widget`
+pub(super) fn custom_name(kind: &Kind, name: &str) -> String {
+    let mut parts: Vec<&str> = kind.group.split('.').collect();
+    parts.reverse();
+    format!("{}.{}.{name}", parts.join("."), kind.version)
+}
+
 /// `core/v1.Service` → `io.k8s.api.core.v1.Service`
 pub(super) fn openapi_name(name: &str) -> String {
     let (package, local) = name.rsplit_once('.').unwrap_or(("", name));
@@ -282,6 +358,7 @@ pub(super) fn openapi_name(name: &str) -> String {
         "meta/v1" => "io.k8s.apimachinery.pkg.apis.meta.v1".to_owned(),
         "resource" => "io.k8s.apimachinery.pkg.api.resource".to_owned(),
         "intstr" => "io.k8s.apimachinery.pkg.util.intstr".to_owned(),
+        "apiextensions/v1" => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1".to_owned(),
         "runtime" => "io.k8s.apimachinery.pkg.runtime".to_owned(),
         other => format!("io.k8s.api.{}", other.replace('/', ".")),
     };

@@ -14,11 +14,10 @@ fn every_reference_leads_somewhere() {
         }
     }
     let registry = Registry::builtin();
-    let index = registry.openapi_v3_index();
-    let paths = index["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 18);
+    let paths = registry.openapi_v3_builtin();
+    assert!(paths.len() > 17, "{paths:?}");
     let mut documents: Vec<Value> = paths
-        .keys()
+        .iter()
         .map(|path| registry.openapi_v3(path).expect("document"))
         .collect();
     documents.push(registry.openapi_v2());

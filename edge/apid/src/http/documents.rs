@@ -23,16 +23,25 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 impl Documents {
-    fn hashes(&self, registry: &Registry) -> &BTreeMap<String, String> {
+    /// Documents of built-in kinds by their path. They never change.
+    fn builtin(&self) -> &BTreeMap<String, String> {
         self.index.get_or_init(|| {
-            let index = registry.openapi_v3_index();
-            let paths = index["paths"].as_object().cloned().unwrap_or_default();
-            let hashed = paths.keys().map(|path| {
-                let document = registry.openapi_v3(path).unwrap_or_default();
-                (path.clone(), hash(document.to_string().as_bytes()))
+            let registry = Registry::builtin();
+            let hashed = registry.openapi_v3_builtin().into_iter().map(|path| {
+                let document = registry.openapi_v3(&path).unwrap_or_default();
+                let hash = hash(document.to_string().as_bytes());
+                (path, hash)
             });
             hashed.collect()
         })
+    }
+
+    fn hashes(&self, registry: &Registry) -> BTreeMap<String, String> {
+        let mut hashes = self.builtin().clone();
+        for (path, mark) in registry.openapi_v3_custom() {
+            hashes.insert(path, format!("{mark:016X}"));
+        }
+        hashes
     }
 }
 

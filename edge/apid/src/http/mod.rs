@@ -182,10 +182,14 @@ async fn dispatch(front: &Arc<Front>, mut call: Call) -> Result<Answer, Failure>
     let path = call.parts.uri.path().to_owned();
     let method = call.parts.method.as_str().to_owned();
     let segments: Vec<String> = path.split('/').skip(1).map(percent_decode).collect();
-    match Route::parse(&call.registry, &segments) {
+    match Route::parse(&call.registry, &segments).with_method(&method) {
         Route::Other if path == crate::BACKUP_PATH && method == "GET" => Err(backup::serve(front)),
         Route::Other => documents::serve(front, call, &method, &path, &segments),
         Route::Nothing => Err(api::answer::no_such_resource().into()),
+        Route::NoSubresource(path) => {
+            let resource = model::Resource::new(&path.kind.group, &path.kind.plural);
+            Err(model::ApiError::not_found(resource, &path.name).into())
+        }
         Route::Resource(resource) => {
             let wants_watch = call.query.flag("watch").unwrap_or(false);
             let verb = Verb::of(&method, &resource, wants_watch)?;

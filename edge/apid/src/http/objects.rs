@@ -44,7 +44,10 @@ pub(super) fn get(front: &Front, call: &Call, path: &ResourcePath) -> Result<Ans
     let object = found.map_err(|error| named_as_asked(error, path))?;
     let renderer = renderer(call, &path.kind, &accept)?;
     let bytes = match path.subresource.as_str() {
-        "scale" => renderer.value(api::scale_of(&object.value())),
+        "scale" => {
+            let object = renderer.shown(&object);
+            renderer.value(api::scale_of(&path.kind, &object)?)
+        }
         _ => renderer.object(&object),
     };
     Ok(Answer::new(200, accept.encoding.media_type(), bytes))
@@ -83,7 +86,7 @@ pub(super) async fn write(
     let accept = call.accept()?;
     let content_type = call.header("content-type").map(str::to_owned);
     let patch = match verb {
-        Verb::Patch => Some(api::patch_form(content_type.as_deref())?),
+        Verb::Patch => Some(api::patch_form(&path.kind, content_type.as_deref())?),
         _ => None,
     };
     let bytes = body::read(&mut call.body).await?;

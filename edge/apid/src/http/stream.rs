@@ -8,7 +8,7 @@ use api::{
     parse_version, watch as events,
 };
 use bytes::Bytes;
-use model::{ApiError, Object};
+use model::{ApiError, Object, Resource};
 use schema::Registry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -101,6 +101,8 @@ struct Gone;
 impl Watcher {
     async fn run(mut self, wanted: u64, initial: Option<bool>) -> Result<(), Gone> {
         let mut changes = self.hub.changes(self.selection.resource);
+        let mut definitions = self.hub.changes(Resource::DEFINITIONS);
+        let custom = self.path.kind.custom().is_some();
         let mut at = match initial {
             Some(true) => self.initial(true).await?,
             None if wanted == 0 => self.initial(false).await?,
@@ -132,9 +134,28 @@ impl Watcher {
                 }
                 Ok(_) => tokio::select! {
                     changed = changes.changed() => changed.map_err(|_| Gone)?,
+                    changed = definitions.changed(), if custom => {
+                        changed.map_err(|_| Gone)?;
+                        if self.is_outdated() {
+                            return Ok(());
+                        }
+                    }
                     _ = bookmark.tick(), if self.bookmarks => self.bookmark(at, false).await?,
                 },
             }
+        }
+    }
+
+    /// Whether the definition of the custom kind has changed or gone: as in the original, its
+    /// watches end then.
+    fn is_outdated(&self) -> bool {
+        let kind = &self.path.kind;
+        let registry = self.hub.registry();
+        let now = registry.by_resource(&kind.group, &kind.version, &kind.plural);
+        let now = now.and_then(|kind| kind.custom());
+        match (kind.custom(), now) {
+            (Some(then), Some(now)) => !then.has_same_spec(now),
+            (then, now) => then.is_some() != now.is_some(),
         }
     }
 
@@ -166,7 +187,7 @@ impl Watcher {
     }
 
     async fn event(&mut self, kind: &str, object: &Arc<Object>) -> Result<(), Gone> {
-        if self.renderer().is_verbatim() {
+        if self.renderer().is_verbatim(object) {
             // The stored bytes are shared by all watchers; small events go out in one piece.
             let start = events::line_start(kind);
             if object.bytes.len() < 4096 {
