@@ -144,8 +144,8 @@ pub fn invalid_options(kind: &str, errors: &[FieldError]) -> ApiError {
 }
 
 /// 422 of a patch whose result is no object of the kind: ` "" is invalid: patch: Invalid value: …`
-pub fn invalid_patch(patched: &Value, message: &str) -> ApiError {
-    let value = Value::String(patched.to_string());
+pub fn invalid_patch(printed: &str, message: &str) -> ApiError {
+    let value = Value::from(printed);
     let error = FieldError::new(FieldErrorKind::Invalid, "patch", Some(&value), message);
     let mut refusal = ApiError::invalid("", "", "", &[error]);
     if let Some(details) = refusal.details.as_mut().and_then(Value::as_object_mut) {

@@ -5,8 +5,26 @@ use crate::leaf;
 use crate::types::{Field, Shape, StructId, TypeId, Types};
 use serde_json::{Map, Value};
 
+/// What to do about lists with nothing in them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// As the store does, which knows only missing ones
+    Drop,
+    /// As a decoded object has them, until it is stored
+    Keep,
+}
+
 /// Brings `value` into normal form as the struct; what is no object becomes an empty one.
 pub(crate) fn structure(types: &Types, id: StructId, value: &mut Value) {
+    fields(types, id, value, Empty::Drop);
+}
+
+/// As [`structure`], but lists that are always written may be empty.
+pub(crate) fn decoded(types: &Types, id: StructId, value: &mut Value) {
+    fields(types, id, value, Empty::Keep);
+}
+
+fn fields(types: &Types, id: StructId, value: &mut Value, empty: Empty) {
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
@@ -16,7 +34,7 @@ pub(crate) fn structure(types: &Types, id: StructId, value: &mut Value) {
     for field in &structure.fields {
         match object.get_mut(&field.name) {
             Some(value) => {
-                typed(types, field.ty, value);
+                typed(types, field.ty, value, empty);
                 if leaves_out(types, field, value) {
                     object.remove(&field.name);
                 }
@@ -31,34 +49,36 @@ pub(crate) fn structure(types: &Types, id: StructId, value: &mut Value) {
 }
 
 /// Brings a value of a type into normal form; `null` becomes the type's zero value.
-fn typed(types: &Types, ty: TypeId, value: &mut Value) {
+fn typed(types: &Types, ty: TypeId, value: &mut Value, empty: Empty) {
     match types.shape(ty) {
         Shape::Any | Shape::Raw | Shape::Fields => {}
         Shape::Pointer(inner) => {
             if !value.is_null() {
-                typed(types, inner, value);
+                typed(types, inner, value, empty);
             }
         }
-        Shape::Struct(id) => structure(types, id, value),
+        Shape::Struct(id) => fields(types, id, value, empty),
         Shape::Schema(_, props) => match value {
-            Value::Object(_) => structure(types, props, value),
+            Value::Object(_) => fields(types, props, value, empty),
             Value::Array(list) => {
                 let schemas = list.iter_mut().filter(|item| item.is_object());
-                schemas.for_each(|item| structure(types, props, item));
+                schemas.for_each(|item| fields(types, props, item, empty));
             }
             _ => {}
         },
         // The store of the original knows no empty lists and maps, only missing ones.
         Shape::List(element) => match value {
             Value::Array(list) if !list.is_empty() => {
-                list.iter_mut().for_each(|item| typed(types, element, item));
+                list.iter_mut()
+                    .for_each(|item| typed(types, element, item, empty));
             }
+            Value::Array(_) if empty == Empty::Keep => {}
             _ => *value = Value::Null,
         },
         Shape::Map(element) => match value {
             Value::Object(map) if !map.is_empty() => map
                 .values_mut()
-                .for_each(|item| typed(types, element, item)),
+                .for_each(|item| typed(types, element, item, empty)),
             _ => *value = Value::Null,
         },
         shape => plain(shape, value),

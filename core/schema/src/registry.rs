@@ -2,7 +2,8 @@
 
 use crate::types::Types;
 use crate::{
-    DecodeError, Decoded, Kind, PatchError, TypeMeta, custom, decode, load, merge, normal, restore,
+    DecodeError, Decoded, Kind, PatchError, TypeMeta, custom, decode, json, load, merge, normal,
+    restore,
 };
 use model::Resource;
 use serde_json::Value;
@@ -65,6 +66,46 @@ static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
         types: Arc::new(types),
     }
 });
+
+/// Optional lists that are there with nothing in them, where that tells something.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    /// `metadata.managedFields`: it is reset
+    managed: bool,
+    /// `spec.rules` of an Ingress without a default backend: the error shows it
+    rules: bool,
+}
+
+impl Kept {
+    fn of(value: &Value) -> Self {
+        let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+        Self {
+            managed: is_empty(&value["metadata"]["managedFields"]),
+            rules: value["kind"] == "Ingress"
+                && is_empty(&value["spec"]["rules"])
+                && value["spec"]["defaultBackend"].is_null(),
+        }
+    }
+
+    /// Of a custom object's text, which hardly ever says anything about managers.
+    fn in_text(text: &[u8]) -> Self {
+        const NAME: &[u8] = b"managedFields";
+        if !text.windows(NAME.len()).any(|part| part == NAME) {
+            return Self::default();
+        }
+        Self::of(&json::parse(text).unwrap_or_default())
+    }
+
+    fn restore(self, value: &mut Value) {
+        let none = || Value::Array(Vec::new());
+        if self.managed && value["metadata"].is_object() {
+            value["metadata"]["managedFields"] = none();
+        }
+        if self.rules && value["spec"].is_object() {
+            value["spec"]["rules"] = none();
+        }
+    }
+}
 
 impl Registry {
     /// The kinds that are built in.
@@ -155,7 +196,9 @@ impl Registry {
         let (value, strict) = match (kind.structure(), kind.custom()) {
             (Some(id), _) => decode::decode(&self.types, id, body)?,
             (None, Some(custom)) => {
-                let (value, strict) = custom::decode(&self.types, kind, custom, body)?;
+                let kept = Kept::in_text(body);
+                let (mut value, strict) = custom::decode(&self.types, kind, custom, body)?;
+                kept.restore(&mut value);
                 return Ok(Decoded { value, strict });
             }
             (None, None) => return Err(DecodeError::new("the kind has no fields")),
@@ -185,12 +228,18 @@ impl Registry {
         let Some(custom) = kind.custom() else {
             return Ok(self.finish(kind, value, Vec::new()));
         };
-        let (value, strict) = custom::receive(&self.types, kind, custom, value)?;
+        let kept = Kept::of(&value);
+        let (mut value, strict) = custom::receive(&self.types, kind, custom, value)?;
+        kept.restore(&mut value);
         Ok(Decoded { value, strict })
     }
 
     fn finish(&self, kind: &Kind, mut value: Value, strict: Vec<String>) -> Decoded {
-        self.normalise(kind, &mut value);
+        let kept = Kept::of(&value);
+        if let Some(id) = kind.structure() {
+            normal::decoded(&self.types, id, &mut value);
+        }
+        kept.restore(&mut value);
         if let Some(object) = value.as_object_mut() {
             object.insert("apiVersion".to_owned(), kind.api_version().into());
             object.insert("kind".to_owned(), kind.kind.as_str().into());

@@ -153,7 +153,11 @@ fn validate_owners(owners: &[Value]) -> Vec<FieldError> {
     let mut controller: Option<String> = None;
     for owner in owners {
         let api_version = owner["apiVersion"].as_str().unwrap_or_default();
-        let version = api_version.rsplit('/').next().unwrap_or_default();
+        // What is no group and version has none.
+        let version = match api_version.matches('/').count() {
+            0 | 1 => api_version.rsplit('/').next().unwrap_or_default(),
+            _ => "",
+        };
         if version.is_empty() {
             let text = "version must not be empty";
             errors.push(FieldError::invalid(

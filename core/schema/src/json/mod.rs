@@ -4,9 +4,11 @@
 //! well-formed. Invalid UTF-8 and lone surrogates become U+FFFD, as in Go.
 
 mod cursor;
+mod repeated;
 mod scan;
 
 pub(crate) use cursor::{Cursor, number};
+pub use repeated::repeated_keys;
 pub use scan::check;
 
 use crate::DecodeError;
