@@ -52,6 +52,12 @@ pub fn method_not_supported(resource: Resource, verb: &str) -> ApiError {
     error
 }
 
+/// 415 of a patch in a form that built-in kinds do not take.
+pub fn unsupported_media_type() -> ApiError {
+    let message = "415: Unsupported Media Type";
+    generic(415, "UnsupportedMediaType", message)
+}
+
 /// 422 of a JSON patch that cannot be applied.
 pub fn unprocessable() -> ApiError {
     generic(

@@ -377,11 +377,30 @@ fn storage_key(object: &Object, is_custom: bool) -> String {
     format!("/registry/{prefix}/{place}")
 }
 
+/// The version in an object, with the words of the original's store for what is none.
+fn stored_version(text: &str) -> Result<u64, String> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    text.parse().map_err(|_| {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let why = if is_number {
+            "value out of range"
+        } else {
+            "invalid syntax"
+        };
+        format!(
+            "strconv.ParseUint: parsing {}: {why}",
+            model::go_quote(text)
+        )
+    })
+}
+
 /// Optimistic locking; an update without a version takes the stored one where the kind allows it.
 fn check_version(scope: &Scope<'_>, value: &mut Value, old: &Object) -> Result<(), ApiError> {
     let name = &scope.request.name;
     let text = meta::text(value, "resourceVersion");
-    let wanted = crate::query::parse_version(text).map_err(answer::plain_500)?;
+    let wanted = stored_version(text).map_err(answer::plain_500)?;
     if wanted == 0 {
         if !scope.strategy.allow_unconditional_update() {
             let error = FieldError::invalid(
