@@ -52,7 +52,7 @@ pub(super) fn is_isbn10(text: &str) -> bool {
         .zip(first)
         .map(|(at, c)| at * u32::from(c - b'0'))
         .sum();
-    (sum + 10 * check) % 11 == 0
+    (sum + 10 * check).is_multiple_of(11)
 }
 
 /// `isbn13`
@@ -67,7 +67,7 @@ pub(super) fn is_isbn13(text: &str) -> bool {
         .zip(weights)
         .map(|(c, weight)| weight * u32::from(c - b'0'))
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// `creditcard`: the prefixes and lengths of the issuers, and the check digit.
@@ -94,7 +94,7 @@ pub(super) fn is_credit_card(text: &str) -> bool {
             }
         })
         .sum();
-    known && sum % 10 == 0
+    known && sum.is_multiple_of(10)
 }
 
 /// `ssn`: eleven characters, digits in groups of 3, 2 and 4.
@@ -133,7 +133,7 @@ pub(super) fn is_rgb_color(text: &str) -> bool {
 /// `byte`: standard base64 with padding, and not empty.
 pub(super) fn is_base64(text: &str) -> bool {
     let bytes = text.as_bytes();
-    if bytes.is_empty() || bytes.len() % 4 != 0 {
+    if bytes.is_empty() || !bytes.len().is_multiple_of(4) {
         return false;
     }
     let padding = bytes.iter().rev().take_while(|c| **c == b'=').count();

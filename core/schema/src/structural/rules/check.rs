@@ -40,7 +40,7 @@ impl Budget {
             return;
         }
         self.most.push((cost, path.to_string()));
-        self.most.sort_by(|a, b| b.0.cmp(&a.0));
+        self.most.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
         self.most.truncate(4);
     }
 
