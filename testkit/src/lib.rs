@@ -136,27 +136,29 @@ pub fn documents(yaml: &str) -> Vec<Value> {
 /// # Panics
 /// When the kind is not known here.
 pub fn resource_of(object: &Value) -> Resource {
+    const VERSIONS: [&str; 14] = [
+        "v1",
+        "apps/v1",
+        "batch/v1",
+        "networking.k8s.io/v1",
+        "discovery.k8s.io/v1",
+        "coordination.k8s.io/v1",
+        "policy/v1",
+        "autoscaling/v2",
+        "storage.k8s.io/v1",
+        "scheduling.k8s.io/v1",
+        "node.k8s.io/v1",
+        "rbac.authorization.k8s.io/v1",
+        "admissionregistration.k8s.io/v1",
+        "apiextensions.k8s.io/v1",
+    ];
     let kind = object["kind"].as_str().unwrap_or_default();
-    match kind {
-        "Namespace" => Resource::NAMESPACES,
-        "Service" => Resource::SERVICES,
-        "Endpoints" => Resource::ENDPOINTS,
-        "Pod" => Resource::PODS,
-        "Node" => Resource::NODES,
-        "Secret" => Resource::SECRETS,
-        "ConfigMap" => Resource::CONFIG_MAPS,
-        "ServiceAccount" => Resource::SERVICE_ACCOUNTS,
-        "EndpointSlice" => Resource::ENDPOINT_SLICES,
-        "Ingress" => Resource::INGRESSES,
-        "IngressClass" => Resource::INGRESS_CLASSES,
-        "ServiceCIDR" => Resource::SERVICE_CIDRS,
-        "IPAddress" => Resource::IP_ADDRESSES,
-        "Lease" => Resource::LEASES,
-        "Deployment" => Resource::DEPLOYMENTS,
-        "ReplicaSet" => Resource::REPLICA_SETS,
-        "StatefulSet" => Resource::STATEFUL_SETS,
-        "ControllerRevision" => Resource::CONTROLLER_REVISIONS,
-        other => panic!("testkit knows no kind {other:?}"),
+    let mut found = VERSIONS
+        .iter()
+        .filter_map(|version| Resource::of_kind(version, kind));
+    match found.next() {
+        Some((resource, _)) => resource,
+        None => panic!("testkit knows no kind {kind:?}"),
     }
 }
 

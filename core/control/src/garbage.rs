@@ -3,7 +3,7 @@
 use crate::fields::{elements, set};
 use crate::workloads::{patch_owners, references};
 use crate::{Context, Controller, Key, Outcome};
-use model::{Event, EventKind, Object, OwnerReference, View, Write};
+use model::{Event, EventKind, EventNote, Object, OwnerReference, View, Write};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -115,12 +115,14 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Outcome {
         }
         return Outcome::default();
     }
-    collect(view, &object)
+    collect(context, &object)
 }
 
 /// Decides about an object by its owners.
-fn collect(view: &dyn View, object: &Arc<Object>) -> Outcome {
+fn collect(context: &Context<'_>, object: &Arc<Object>) -> Outcome {
+    let view = context.view;
     let (mut solid, mut waiting, mut gone) = (false, false, BTreeSet::new());
+    let mut told = Vec::new();
     for owner in &object.meta.owner_references {
         match look_up(view, object, owner) {
             Owner::Solid(_) => solid = true,
@@ -130,8 +132,9 @@ fn collect(view: &dyn View, object: &Arc<Object>) -> Outcome {
             }
             Owner::Dangling => {
                 gone.insert(owner.uid.as_str());
+                told.extend(stray(context, object, owner));
             }
-            Owner::Unknown => return Outcome::default(),
+            Owner::Unknown => return Outcome::of(stray(context, object, owner)),
         }
     }
     if gone.is_empty() {
@@ -140,13 +143,16 @@ fn collect(view: &dyn View, object: &Arc<Object>) -> Outcome {
     if solid {
         let mut owners = references(object);
         owners.retain(|owner| !owner["uid"].as_str().is_some_and(|uid| gone.contains(uid)));
-        return Outcome::of([patch_owners(object, owners)]);
+        told.push(patch_owners(object, owners));
+        return Outcome::of(told);
     }
     let dependents: Vec<_> = dependents(view, object).collect();
     if waiting && !dependents.is_empty() {
         let circle = dependents.iter().any(|one| waits_for_dependents(one));
         let unblock = circle.then(|| unblock_owners(object)).flatten();
-        return Outcome::of(unblock.into_iter().chain([delete(object, "Foreground")]));
+        told.extend(unblock);
+        told.push(delete(object, "Foreground"));
+        return Outcome::of(told);
     }
     let policy = if has_finalizer(object, ORPHAN) {
         "Orphan"
@@ -155,7 +161,33 @@ fn collect(view: &dyn View, object: &Arc<Object>) -> Outcome {
     } else {
         "Background"
     };
-    Outcome::of([delete(object, policy)])
+    told.push(delete(object, policy));
+    Outcome::of(told)
+}
+
+/// Tells of an owner that is there, but in another namespace: it owns nothing.
+fn stray(context: &Context<'_>, object: &Arc<Object>, owner: &OwnerReference) -> Option<Write> {
+    let (resource, _) = context.view.resource_of(&owner.api_version, &owner.kind)?;
+    let all = context.view.list(resource, None);
+    all.iter().find(|one| *one.meta.uid == *owner.uid)?;
+    let (namespace, uid) = (&object.meta.namespace, &owner.uid);
+    let message = format!(
+        "ownerRef [{}/{}, namespace: {namespace}, name: {}, uid: {uid}] does not exist in \
+         namespace \"{namespace}\"",
+        owner.api_version, owner.kind, owner.name
+    );
+    let news = context
+        .memory
+        .is_news(CONTROLLER.name, &object.key(), &message);
+    news.then(|| {
+        Write::Note(EventNote {
+            regarding: object.clone(),
+            kind: "Warning",
+            reason: "OwnerRefInvalidNamespace".to_owned(),
+            message,
+            component: CONTROLLER.name,
+        })
+    })
 }
 
 fn delete(object: &Object, propagation: &'static str) -> Write {

@@ -27,6 +27,7 @@ mod labels;
 mod load_balancers;
 mod memory;
 mod namespaces;
+mod nodes;
 mod owners;
 mod pods;
 mod protection;
@@ -136,7 +137,9 @@ pub fn controllers(settings: &Settings) -> Vec<Controller> {
         quotas::CONTROLLER,
         protection::CLAIMS,
         protection::VOLUMES,
+        protection::CLASSES,
         garbage::CONTROLLER,
+        nodes::CONTROLLER,
         namespaces::LIFECYCLE,
         namespaces::SERVICE_ACCOUNT,
         namespaces::ROOT_CA_PUBLISHER,

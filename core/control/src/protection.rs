@@ -1,4 +1,4 @@
-//! Claims and volumes that are in use stay until they are not.
+//! Claims, volumes and classes that are in use stay until they are not.
 
 use crate::fields::elements;
 use crate::garbage::without_finalizer;
@@ -8,6 +8,7 @@ use model::{Event, Object, Resource, View};
 
 const CLAIM: &str = "kubernetes.io/pvc-protection";
 const VOLUME: &str = "kubernetes.io/pv-protection";
+const CLASS: &str = "kubernetes.io/vac-protection";
 
 /// Lets deleted claims go that no Pod uses.
 pub(crate) const CLAIMS: Controller = Controller {
@@ -27,6 +28,53 @@ pub(crate) const VOLUMES: Controller = Controller {
     reconcile: end_volume,
     refused: crate::silent,
 };
+
+/// Lets deleted VolumeAttributesClasses go that nothing names.
+pub(crate) const CLASSES: Controller = Controller {
+    name: "volumeattributesclass-protection-controller",
+    keys: class_keys,
+    reconcile: end_class,
+    refused: crate::silent,
+};
+
+fn class_keys(event: &Event, view: &dyn View) -> Vec<Key> {
+    let object = &event.object;
+    match object.resource {
+        Resource::VOLUME_ATTRIBUTES_CLASSES => vec![object.key()],
+        Resource::VOLUME_CLAIMS | Resource::VOLUMES => {
+            let classes = view.list(Resource::VOLUME_ATTRIBUTES_CLASSES, None);
+            let ending = classes.iter().filter(|class| is_ending(class, CLASS));
+            ending.map(|class| class.key()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn end_class(context: &Context<'_>, key: &Key) -> Outcome {
+    let class = context.view.get(key.resource, "", &key.name);
+    let Some(class) = class.filter(|class| is_ending(class, CLASS)) else {
+        return Outcome::default();
+    };
+    let names = |object: &Object| {
+        let value = object.value();
+        let fields = [
+            "/spec/volumeAttributesClassName",
+            "/status/currentVolumeAttributesClassName",
+            "/status/modifyVolumeStatus/targetVolumeAttributesClassName",
+        ];
+        let mut fields = fields
+            .iter()
+            .map(|field| crate::fields::text(&value, field));
+        fields.any(|name| *name == *key.name)
+    };
+    let mut users = [Resource::VOLUME_CLAIMS, Resource::VOLUMES]
+        .into_iter()
+        .flat_map(|resource| context.view.list(resource, None));
+    if users.any(|user| names(&user)) {
+        return Outcome::default();
+    }
+    Outcome::of([without_finalizer(&class, CLASS)])
+}
 
 fn claim_keys(event: &Event, _: &dyn View) -> Vec<Key> {
     let object = &event.object;

@@ -72,11 +72,11 @@ fn to_v1(object: &mut Value) {
     for (key, value) in [
         (METRICS, whole(others)),
         (CURRENT, whole(current)),
-        (BEHAVIOR, behavior_names(behavior, true)),
+        (BEHAVIOR, with_tolerance(behavior_names(behavior, true))),
         (CONDITIONS, conditions),
     ] {
         if !value.is_null() {
-            annotations(object).insert(key.to_owned(), value.to_string().into());
+            annotations(object).insert(key.to_owned(), in_order(&value).into());
         }
     }
     drop_empty_annotations(object);
@@ -115,7 +115,12 @@ fn to_v2(object: &mut Value) {
     if !current.is_empty() {
         object["status"]["currentMetrics"] = current.into();
     }
-    let behavior = behavior_names(behavior, false);
+    let mut behavior = behavior_names(behavior, false);
+    for key in ["scaleUp", "scaleDown"] {
+        if let Some(rules) = behavior.get_mut(key).and_then(Value::as_object_mut) {
+            rules.retain(|_, value| !value.is_null());
+        }
+    }
     if !behavior.is_null() {
         object["spec"]["behavior"] = behavior;
     }
@@ -169,6 +174,65 @@ fn behavior_names(value: Value, to_go: bool) -> Value {
             .into(),
         other => other,
     }
+}
+
+/// The text that Go writes: fields of a structure in their order, which is not the alphabet's.
+fn in_order(value: &Value) -> String {
+    const ORDER: [&str; 21] = [
+        "ScaleUp",
+        "ScaleDown",
+        "StabilizationWindowSeconds",
+        "SelectPolicy",
+        "Policies",
+        "Tolerance",
+        "Type",
+        "Value",
+        "PeriodSeconds",
+        "type",
+        "status",
+        "object",
+        "pods",
+        "resource",
+        "containerResource",
+        "external",
+        "target",
+        "kind",
+        "name",
+        "apiVersion",
+        "metricName",
+    ];
+    let rank = |key: &str| {
+        ORDER
+            .iter()
+            .position(|one| *one == key)
+            .unwrap_or(ORDER.len())
+    };
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort_by_key(|key| rank(key));
+            let members: Vec<String> = keys
+                .into_iter()
+                .map(|key| format!("{}:{}", Value::from(key.as_str()), in_order(&map[key])))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(list) => {
+            let items: Vec<String> = list.iter().map(in_order).collect();
+            format!("[{}]", items.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Go writes what is not given too.
+fn with_tolerance(mut behavior: Value) -> Value {
+    for key in ["ScaleUp", "ScaleDown"] {
+        if let Some(rules) = behavior.get_mut(key).and_then(Value::as_object_mut) {
+            rules.entry("Tolerance").or_insert(Value::Null);
+        }
+    }
+    behavior
 }
 
 /// Fields of one metric in `v1`, with where they are in `v2`; `what` is `target` or `current`.
@@ -306,7 +370,7 @@ mod tests {
         assert!(there["spec"].get("metrics").is_none(), "{there}");
         assert_eq!(
             there["metadata"]["annotations"][BEHAVIOR],
-            "{\"ScaleDown\":{\"StabilizationWindowSeconds\":5}}"
+            "{\"ScaleDown\":{\"StabilizationWindowSeconds\":5,\"Tolerance\":null}}"
         );
         convert("v2", &mut there);
         assert_eq!(there, object);

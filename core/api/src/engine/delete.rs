@@ -28,7 +28,19 @@ pub(super) struct Deletion {
 fn returns_object(resource: Resource) -> bool {
     matches!(
         resource,
-        Resource::SERVICES | Resource::PODS | Resource::NAMESPACES | Resource::SERVICE_ACCOUNTS
+        Resource::SERVICES
+            | Resource::PODS
+            | Resource::NAMESPACES
+            | Resource::SERVICE_ACCOUNTS
+            | Resource::POD_TEMPLATES
+            | Resource::RESOURCE_QUOTAS
+            | Resource::VOLUMES
+            | Resource::VOLUME_CLAIMS
+            | Resource::STORAGE_CLASSES
+            | Resource::VOLUME_ATTRIBUTES_CLASSES
+            | Resource::VOLUME_ATTACHMENTS
+            | Resource::CSI_DRIVERS
+            | Resource::CSI_NODES
     )
 }
 

@@ -54,7 +54,13 @@ fn custom_scale(paths: ScalePaths<'_>, object: &Value) -> Result<(Value, bool), 
 fn workload_scale(object: &Value) -> Value {
     let replicas = object["spec"]["replicas"].as_i64().unwrap_or(0);
     let status = object["status"]["replicas"].as_i64().unwrap_or(0);
-    let selector = selector_text(&object["spec"]["selector"]);
+    let selector = &object["spec"]["selector"];
+    let selector = if object["kind"] == "ReplicationController" {
+        // The older kind has a map of labels alone.
+        selector_text(&json!({"matchLabels": selector}))
+    } else {
+        selector_text(selector)
+    };
     scale(object, replicas, status, &selector)
 }
 

@@ -1,7 +1,7 @@
 //! Golden cases: objects in; what the controllers write, and what is there in the end.
 //!
 //! Beside `x.yaml` there may be `x.then`: further steps as YAML documents, each one of
-//! `create: OBJECT`, `patch: {kind, namespace, name, body}`, `delete: {kind, namespace, name,
+//! `create: OBJECT`, `patch: {kind, namespace, name, body}`, `all: {kind, namespace, body}`, `delete: {kind, namespace, name,
 //! propagation, grace}` or `pass: SECONDS`.
 
 use crate::lab::Lab;
@@ -46,6 +46,18 @@ fn perform(lab: &mut Lab, step: &Value) {
             subresource: "",
             patch: patch["body"].clone(),
         });
+    } else if let Some(all) = step.get("all") {
+        for object in lab.list(testkit::resource_of(all)) {
+            lab.act(Write::MergePatch {
+                key: ObjectKey::new(
+                    testkit::resource_of(all),
+                    text(all, "namespace"),
+                    text(&object["metadata"], "name"),
+                ),
+                subresource: "",
+                patch: all["body"].clone(),
+            });
+        }
     } else if let Some(delete) = step.get("delete") {
         lab.act(Write::Delete {
             key: key(delete),

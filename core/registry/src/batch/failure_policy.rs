@@ -93,8 +93,7 @@ fn exit_codes(errors: &mut Errors, codes: &Value, path: &Path, containers: &BTre
     }
     let (values, list) = (codes.items("values"), path.child("values"));
     if values.is_empty() {
-        let shown = codes.at("values").to_string();
-        errors.invalid_shown(&list, shown, "at least one value is required");
+        errors.invalid_shown(&list, "[]".to_owned(), "at least one value is required");
     } else if values.len() > MOST_VALUES {
         errors.too_many(&list, values.len(), MOST_VALUES);
     }

@@ -369,12 +369,6 @@ const CSI_DRIVERS: &[Column] = &[
     AGE,
 ];
 
-const CSI_CAPACITIES: &[Column] = &[
-    NAME,
-    column("StorageClassName", "The class of the volumes"),
-    column("Capacity", "What room is left"),
-];
-
 const OTHERS: &[Column] = &[
     NAME,
     column("Created At", "When it was created").typed("date"),
@@ -428,7 +422,6 @@ fn more_columns(resource: Resource) -> &'static [Column] {
         Resource::VOLUME_ATTACHMENTS => ATTACHMENTS,
         Resource::CSI_NODES => CSI_NODES,
         Resource::CSI_DRIVERS => CSI_DRIVERS,
-        Resource::CSI_CAPACITIES => CSI_CAPACITIES,
         _ => OTHERS,
     }
 }

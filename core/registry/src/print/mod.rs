@@ -110,7 +110,6 @@ fn more_rows(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value> {
         Resource::VOLUME_ATTACHMENTS => storage::attachment(object, now),
         Resource::CSI_NODES => storage::csi_node(object, now),
         Resource::CSI_DRIVERS => storage::csi_driver(object, now),
-        Resource::CSI_CAPACITIES => storage::capacity(object, now),
         _ => vec![
             name(object),
             object["metadata"]["creationTimestamp"].clone(),

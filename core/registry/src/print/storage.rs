@@ -162,11 +162,3 @@ pub(super) fn csi_driver(object: &Value, now: Timestamp) -> Vec<Value> {
         age(object, now),
     ]
 }
-
-pub(super) fn capacity(object: &Value, _: Timestamp) -> Vec<Value> {
-    vec![
-        name(object),
-        text(&object["storageClassName"]).into(),
-        object["capacity"].as_str().unwrap_or("<unset>").into(),
-    ]
-}

@@ -45,12 +45,16 @@ impl Declared for VolumeClaims {
     }
 
     fn admission(&self, object: &mut Value, check: &Check<'_>) -> Result<(), ApiError> {
-        if let Some(old) = check.old {
-            return may_grow(object, old, check.context);
+        if check.old.is_none() {
+            protect(object, "kubernetes.io/pvc-protection");
+            default_class(object, check.context);
         }
-        protect(object, "kubernetes.io/pvc-protection");
-        default_class(object, check.context);
         Ok(())
+    }
+
+    fn approve(&self, object: &Value, check: &Check<'_>) -> Result<(), ApiError> {
+        let old = check.old;
+        old.map_or(Ok(()), |old| may_grow(object, old, check.context))
     }
 
     fn check(&self, errors: &mut Errors, object: &Value, check: &Check<'_>) {

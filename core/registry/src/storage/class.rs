@@ -1,11 +1,13 @@
 //! StorageClasses and VolumeAttributesClasses.
 
+use super::protect;
 use crate::Context;
 use crate::declared::{Check, Declared};
 use crate::field::names;
 use crate::field::path::{Errors, Path};
 use crate::field::read::{Read, same, set_default};
 use crate::field::selector;
+use model::ApiError;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -71,6 +73,13 @@ impl Declared for VolumeAttributesClasses {
 
     fn counted(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    fn admission(&self, object: &mut Value, check: &Check<'_>) -> Result<(), ApiError> {
+        if check.old.is_none() {
+            protect(object, "kubernetes.io/vac-protection");
+        }
+        Ok(())
     }
 
     fn check(&self, errors: &mut Errors, object: &Value, check: &Check<'_>) {

@@ -7,7 +7,7 @@ use crate::field::read::Read;
 use crate::field::words;
 use crate::work::podspec::resources::{amounts, quantity};
 use crate::work::podspec::{affinity, disk_volumes, volumes};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Sources in the order of the checks, with the names that errors call them by: of a second
 /// source, and of what is wrong inside.
@@ -111,7 +111,11 @@ fn capacity(errors: &mut Errors, spec: &Value, path: &Path) {
         errors.required(path, "");
     }
     if !list.contains_key("storage") || list.len() > 1 {
-        errors.not_supported(path, spec.at("capacity").clone(), &["storage"]);
+        let shown = match spec.at("capacity") {
+            Value::Null => json!({}),
+            capacity => capacity.clone(),
+        };
+        errors.not_supported(path, shown, &["storage"]);
     }
     for (name, value) in spec.entries("capacity") {
         let (value, path) = (quantity(value), path.key(name));

@@ -52,8 +52,8 @@ pub(crate) fn create(pod: &mut Value, context: &Context<'_>) -> Result<(), ApiEr
     }
     topology_labels(pod, context);
     priority(pod, context)?;
-    runtime_class(pod, context)?;
     tolerations(pod);
+    runtime_class(pod, context)?;
     Ok(())
 }
 

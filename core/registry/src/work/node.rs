@@ -6,8 +6,8 @@ use crate::field::path::{Errors, Path, go_struct};
 use crate::field::read::{Read, ensure, remove, set};
 use crate::field::{ip, names};
 use crate::{Context, Strategy, Subresource};
-use model::{FieldError, go_quote};
-use serde_json::Value;
+use model::{ApiError, FieldError, go_quote};
+use serde_json::{Value, json};
 
 /// The rules of Nodes.
 pub(crate) struct Nodes;
@@ -29,6 +29,25 @@ impl Strategy for Nodes {
                 resources::canonical_list(list);
             }
         }
+    }
+
+    /// A new Node takes no Pods before it says that it is ready.
+    fn admit(
+        &self,
+        object: &mut Value,
+        old: Option<&Value>,
+        _: &Context<'_>,
+    ) -> Result<(), ApiError> {
+        let (key, effect) = ("node.kubernetes.io/not-ready", "NoSchedule");
+        if let Some(spec) = ensure(object, "spec").filter(|_| old.is_none()) {
+            let mut taints = spec.items("taints").to_vec();
+            let held = |taint: &Value| taint.text("key") == key && taint.text("effect") == effect;
+            if !taints.iter().any(held) {
+                taints.push(json!({"key": key, "effect": effect}));
+                set(spec, "taints", taints);
+            }
+        }
+        Ok(())
     }
 
     fn prepare_create(&self, object: &mut Value, _: &Context<'_>) {

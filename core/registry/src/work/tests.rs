@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
-const KINDS: [Resource; 12] = [
+const KINDS: [Resource; 31] = [
     Resource::PODS,
     Resource::NAMESPACES,
     Resource::NODES,
@@ -20,6 +20,25 @@ const KINDS: [Resource; 12] = [
     Resource::REPLICA_SETS,
     Resource::STATEFUL_SETS,
     Resource::CONTROLLER_REVISIONS,
+    Resource::DAEMON_SETS,
+    Resource::REPLICATION_CONTROLLERS,
+    Resource::POD_TEMPLATES,
+    Resource::JOBS,
+    Resource::CRON_JOBS,
+    Resource::DISRUPTION_BUDGETS,
+    Resource::AUTOSCALERS,
+    Resource::NETWORK_POLICIES,
+    Resource::RESOURCE_QUOTAS,
+    Resource::LIMIT_RANGES,
+    Resource::VOLUMES,
+    Resource::VOLUME_CLAIMS,
+    Resource::STORAGE_CLASSES,
+    Resource::CSI_DRIVERS,
+    Resource::PRIORITY_CLASSES,
+    Resource::RUNTIME_CLASSES,
+    Resource::MUTATING_WEBHOOKS,
+    Resource::VALIDATING_WEBHOOKS,
+    Resource::VOLUME_ATTACHMENTS,
 ];
 
 /// A bench with the default service account in the namespace `ns`.
@@ -38,7 +57,16 @@ fn bench() -> Bench {
 /// Creates or patches each object in turn; prints what is stored or why it is refused.
 #[test]
 fn cases_are_answered_as_recorded() {
-    testkit::run_cases("cases/work", |case| {
+    answer_cases("cases/work");
+}
+
+#[test]
+fn kinds_that_charts_contain_are_answered_as_recorded() {
+    answer_cases("cases/kinds");
+}
+
+fn answer_cases(folder: &str) {
+    testkit::run_cases(folder, |case| {
         let (mut bench, mut out) = (bench(), String::new());
         for object in case.objects() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
