@@ -17,6 +17,14 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
 ];
 
 impl Registry {
+    /// Brings a custom object of any version into the form in which objects of `stored` are stored;
+    /// does nothing to others.
+    pub fn store(&self, stored: &Kind, value: &mut Value) {
+        if let Some(custom) = stored.custom() {
+            custom.store(stored, value);
+        }
+    }
+
     /// Rewrites an object of one kind as the other kind that is stored in the same place (core and
     /// `events.k8s.io` Events); does nothing when they are the same.
     ///

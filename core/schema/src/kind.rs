@@ -65,7 +65,7 @@ pub struct Kind {
     pub categories: Vec<String>,
     /// Verbs as in discovery, sorted
     pub verbs: Vec<String>,
-    /// Paths below an object, sorted by name
+    /// Paths below an object, in the order of discovery
     pub subresources: Vec<Subresource>,
     /// Go's name of the package with the internal type, e.g. `core` in `core.ConfigMap`
     pub internal_package: String,

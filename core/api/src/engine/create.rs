@@ -164,6 +164,10 @@ impl Engine {
 
     /// Converts from the kind of the request to the stored one.
     pub(super) fn to_stored(&self, scope: &Scope<'_>, mut value: Value) -> Value {
+        // Custom objects are converted when they are stored.
+        if scope.kind.custom().is_some() {
+            return value;
+        }
         scope
             .registry()
             .convert(scope.kind, &scope.stored, &mut value);

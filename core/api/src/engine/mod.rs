@@ -285,9 +285,8 @@ impl Engine {
 
     /// Brings a custom object into the version in which it is stored.
     fn to_storage(&self, resource: Resource, value: &mut Value) {
-        let stored = self.registry.stored(resource);
-        if let Some(stored) = stored.filter(|kind| kind.custom().is_some()) {
-            self.registry.convert(stored, stored, value);
+        if let Some(stored) = self.registry.stored(resource) {
+            self.registry.store(stored, value);
         }
     }
 

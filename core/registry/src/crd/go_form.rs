@@ -6,6 +6,9 @@ use serde_json::Value;
 
 /// `Invalid value` of `spec.versions`.
 pub(super) fn versions(spec: &Spec<'_>) -> String {
+    if spec.versions.is_empty() {
+        return "null".to_owned();
+    }
     let all: Vec<String> = spec.versions.iter().map(version).collect();
     escaped(format!("[{}]", all.join(",")))
 }

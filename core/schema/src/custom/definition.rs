@@ -161,11 +161,11 @@ fn subresources(version: &Value, (group, name, kind): (&str, &str, &str)) -> Vec
         verbs: verbs(),
     };
     let mut found = Vec::new();
-    if asked["scale"].is_object() {
-        found.push(below("scale", "autoscaling", "v1", "Scale"));
-    }
     if asked["status"].is_object() {
         found.push(below("status", group, name, kind));
+    }
+    if asked["scale"].is_object() {
+        found.push(below("scale", "autoscaling", "v1", "Scale"));
     }
     found
 }

@@ -247,6 +247,16 @@ impl Custom {
         }
     }
 
+    /// Brings an object of any version into the form in which it is stored, as one of `to`, which is
+    /// this version. Defaults are filled in already here, so that what is stored can be shown as it
+    /// is.
+    pub(crate) fn store(&self, to: &Kind, object: &mut Value) {
+        self.read(to, object);
+        if let Some(schema) = self.structural() {
+            self.restore(schema, object, true);
+        }
+    }
+
     /// Rewrites an object of another version as one of `to`, which is this version. Nothing but
     /// `apiVersion` changes, as conversion `None` has it, and fields that this version does not know
     /// are dropped.
