@@ -16,6 +16,9 @@ use tokio::time::{Instant, sleep_until};
 /// Reconciliations at the same time; more would only queue at the store's one writer.
 const AT_ONCE: usize = 32;
 
+/// Deletes that are sent at once, at most: they hold the store's one writer meanwhile.
+const DELETES: usize = 256;
+
 /// First and longest delay after a refusal.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(30));
 
@@ -177,14 +180,32 @@ async fn reconcile(shared: Arc<Shared>, (index, key): Job) -> Attempt {
         };
         (shared.controllers[index].reconcile)(&context, &key)
     };
-    for write in outcome.writes {
-        if let Err(error) = shared.client.submit(write.clone()).await {
-            tell(&shared, index, &key, &write, &error).await;
-            return Attempt::Refused(error);
+    for group in outcome.writes.chunk_by(is_deleting) {
+        for writes in group.chunks(DELETES) {
+            if let Err((at, error)) = submit(&shared.client, writes).await {
+                tell(&shared, index, &key, &writes[at], &error).await;
+                return Attempt::Refused(error);
+            }
         }
     }
     Attempt::Done {
         again_in: outcome.again_in,
+    }
+}
+
+/// Whether two writes may go together: a namespace may ask for thousands of deletes.
+fn is_deleting(one: &Write, other: &Write) -> bool {
+    matches!((one, other), (Write::Delete { .. }, Write::Delete { .. }))
+}
+
+/// Sends one write, or several deletes; an error comes with its place.
+async fn submit(client: &Client, writes: &[Write]) -> Result<(), (usize, model::ApiError)> {
+    match writes {
+        [write] => {
+            let sent = client.submit(write.clone()).await;
+            sent.map(|_| ()).map_err(|error| (0, error))
+        }
+        deletes => client.delete_all(deletes.to_vec()).await,
     }
 }
 

@@ -120,8 +120,8 @@ async fn creates(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
         Some(etcd) => Some(measure(&etcd.target, THEIRS, Protocol::Http1).await?),
         None => None,
     };
-    let server = Portolan::start(&options.portolan).await?;
     for (protocol, name) in [(Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2")] {
+        let server = Portolan::start(&options.portolan).await?;
         let ours = measure(&server.target, OURS, protocol).await?;
         for (index, clients) in ["1 client", "64 clients"].iter().enumerate() {
             rows.push(Row {

@@ -17,13 +17,15 @@ const INCONSISTENT: &str = "The provided continue parameter is too old to displa
 /// The original deletes collections in parts of this size.
 const DELETED_AT_ONCE: usize = 10_000;
 
-/// How much history is kept per resource.
+/// How much history is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryLimits {
-    /// Events at most
+    /// Events of one resource at most
     pub events: usize,
-    /// Bytes of objects at most, of which one event more may be held
+    /// Bytes of objects of one resource at most, of which one event more may be held
     pub bytes: usize,
+    /// Bytes of objects of all resources at most; the longest history gives way
+    pub all_bytes: usize,
 }
 
 impl Default for HistoryLimits {
@@ -31,6 +33,7 @@ impl Default for HistoryLimits {
         Self {
             events: 8192,
             bytes: 8 << 20,
+            all_bytes: 32 << 20,
         }
     }
 }
@@ -80,6 +83,18 @@ struct Log {
     dropped: u64,
 }
 
+impl Log {
+    /// Drops the oldest entry; says how many bytes it had.
+    fn forget(&mut self) -> usize {
+        let Some(gone) = self.entries.pop_front() else {
+            return 0;
+        };
+        self.bytes -= gone.bytes();
+        self.dropped = gone.version();
+        gone.bytes()
+    }
+}
+
 /// The committed state of the cluster.
 pub struct Committed {
     state: State,
@@ -88,6 +103,8 @@ pub struct Committed {
     /// Version at start: there is no history before it
     floor: u64,
     logs: BTreeMap<Resource, Log>,
+    /// Bytes of all logs
+    bytes: usize,
     limits: HistoryLimits,
 }
 
@@ -100,6 +117,7 @@ impl Committed {
             version,
             floor: version,
             logs: BTreeMap::new(),
+            bytes: 0,
             limits,
         }
     }
@@ -133,14 +151,18 @@ impl Committed {
             let logged = Arc::new(Logged::new(event.clone()));
             log.bytes += logged.bytes();
             log.entries.push_back(logged);
+            self.bytes += event.object.bytes.len();
             while log.entries.len() > self.limits.events
                 || (log.bytes > self.limits.bytes && log.entries.len() > 1)
             {
-                let Some(gone) = log.entries.pop_front() else {
-                    break;
-                };
-                log.bytes -= gone.bytes();
-                log.dropped = gone.version();
+                self.bytes -= log.forget();
+            }
+            while self.bytes > self.limits.all_bytes {
+                let longest = self.logs.values_mut().max_by_key(|log| log.bytes);
+                match longest.map_or(0, Log::forget) {
+                    0 => break,
+                    freed => self.bytes -= freed,
+                }
             }
         }
     }
@@ -281,3 +303,6 @@ impl Committed {
         Ok((past, start, version))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -298,6 +298,14 @@ fn strip_type(bytes: &[u8], out: &mut Vec<u8>) {
         let key_end = string_end(bytes, at);
         let end = value_end(bytes, key_end + 1);
         let key = &bytes[at..key_end];
+        if key > &b"\"kind\""[..] {
+            // Keys are sorted: both are behind.
+            if !first {
+                out.push(b',');
+            }
+            out.extend_from_slice(&bytes[at..]);
+            return;
+        }
         if key != b"\"apiVersion\"" && key != b"\"kind\"" {
             if !first {
                 out.push(b',');

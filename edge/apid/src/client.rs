@@ -61,6 +61,28 @@ impl Client {
         }
     }
 
+    /// Deletes objects in one commit; what is not there any more is no error.
+    ///
+    /// # Errors
+    /// The first refusal and its place; what was not refused is deleted.
+    pub async fn delete_all(&self, deletes: Vec<Write>) -> Result<(), (usize, ApiError)> {
+        let registry = self.registry();
+        let mut requests = Vec::with_capacity(deletes.len());
+        for (at, write) in deletes.into_iter().enumerate() {
+            let request = Request::of_write(&registry, write, &self.agent);
+            requests.extend(request.map_err(|error| (at, error))?);
+        }
+        let outcomes = self.hub.write_all(&requests).await;
+        let outcomes = outcomes.map_err(|error| (0, error))?;
+        for (at, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Err(error) if error.reason != "NotFound" => return Err((at, error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Records an Event.
     ///
     /// # Errors

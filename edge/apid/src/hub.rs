@@ -112,6 +112,23 @@ impl Hub {
         .await
     }
 
+    /// Applies several writes, each of which may be refused, in one commit.
+    pub(crate) async fn write_all(
+        &self,
+        requests: &[Request],
+    ) -> Result<Vec<Result<Outcome, ApiError>>, ApiError> {
+        let events = |outcomes: &mut Vec<Result<Outcome, ApiError>>| {
+            let done = outcomes.iter_mut().flatten();
+            done.flat_map(|outcome| std::mem::take(&mut outcome.events))
+                .collect()
+        };
+        let apply = |engine: &mut Engine, env: &Env<'_>| {
+            let each = requests.iter();
+            Ok(each.map(|request| engine.handle(request, env)).collect())
+        };
+        self.durable(apply, events).await
+    }
+
     /// Records a note as an Event.
     pub(crate) async fn note(&self, note: &EventNote) -> Result<(), ApiError> {
         self.durable(|engine, env| engine.note(note, env), std::mem::take)

@@ -1,5 +1,6 @@
 //! Watches. Each reads the shared history at its own pace; one that falls behind it is ended with
-//! 410, one that does not read at all is cut, so that neither holds memory.
+//! 410, one that does not read at all is cut, so that neither holds memory: a watch owns a few
+//! pieces of bounded size and a place in the history.
 
 use super::{Answer, Call, Failure, Front, objects};
 use crate::hub::Hub;
@@ -7,20 +8,26 @@ use api::{
     Accept, Include, ListOptions, Renderer, ResourcePath, Selection, Transform, answer,
     parse_version, watch as events,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use model::{ApiError, Object, Resource};
 use schema::Registry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::{Instant, timeout};
 
 /// Events taken out of the history at a time.
 const CHUNK: usize = 64;
+/// Events go out in pieces of about this size, or as soon as there are no more.
+const PIECE: usize = 64 * 1024;
+/// An object of this size is sent as it is stored, shared by all watches.
+const SHARED: usize = 16 * 1024;
 /// Pieces that may wait for a client.
-const QUEUE: usize = 64;
+const QUEUE: usize = 4;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// The last bookmark comes so long before the end of the watch.
+const BEFORE_END: Duration = Duration::from_secs(2);
 /// A client that takes nothing for so long is cut.
 const STALLED: Duration = Duration::from_secs(30);
 const DEFAULT_SECONDS: u64 = 1800;
@@ -33,7 +40,10 @@ struct Watcher {
     accept: Accept,
     include: Include,
     bookmarks: bool,
+    end: Instant,
     out: mpsc::Sender<Bytes>,
+    /// Lines that are not sent yet
+    lines: BytesMut,
     first: bool,
 }
 
@@ -54,6 +64,15 @@ pub(super) fn watch(front: &Front, call: &Call, path: &ResourcePath) -> Result<A
             "Too many requests: too many watches, please try again later",
         )
     })?;
+    let seconds = options
+        .timeout_seconds
+        .and_then(|s| u64::try_from(s).ok())
+        .filter(|s| *s > 0);
+    let seconds =
+        seconds.unwrap_or_else(|| DEFAULT_SECONDS + crate::clock::random() % DEFAULT_SECONDS);
+    let now = Instant::now();
+    let end = now.checked_add(Duration::from_secs(seconds));
+    let end = end.unwrap_or(now + Duration::from_secs(DEFAULT_SECONDS * 2));
     let (out, pieces) = mpsc::channel(QUEUE);
     let watcher = Watcher {
         hub: front.hub.clone(),
@@ -63,17 +82,11 @@ pub(super) fn watch(front: &Front, call: &Call, path: &ResourcePath) -> Result<A
         accept: accept.clone(),
         include,
         bookmarks: options.bookmarks,
+        end,
         out,
+        lines: BytesMut::new(),
         first: true,
     };
-    let seconds = options
-        .timeout_seconds
-        .and_then(|s| u64::try_from(s).ok())
-        .filter(|s| *s > 0);
-    let end = Instant::now()
-        + Duration::from_secs(
-            seconds.unwrap_or_else(|| DEFAULT_SECONDS + crate::clock::random() % DEFAULT_SECONDS),
-        );
     let mut stopping = front.stopping.clone();
     tokio::spawn(async move {
         let hub = watcher.hub.clone();
@@ -109,7 +122,7 @@ impl Watcher {
             _ if wanted == 0 => self.hub.committed().version(),
             _ => wanted,
         };
-        let mut bookmark = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+        let mut due = self.next_bookmark();
         loop {
             let chunk = {
                 let committed = self.hub.committed();
@@ -119,30 +132,47 @@ impl Watcher {
                 }
                 chunk
             };
-            match chunk {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
                 Err(error) => {
-                    let line = events::line("ERROR", &error.status());
-                    return self.send(line.into()).await;
+                    self.append(&events::line("ERROR", &error.status())).await?;
+                    return self.flush().await;
                 }
-                Ok(chunk) if !chunk.is_empty() => {
-                    for logged in chunk {
-                        at = logged.version();
-                        if let Some(seen) = events::seen(&self.selection, &logged) {
-                            self.event(seen.kind, &seen.object).await?;
-                        }
+            };
+            if !chunk.is_empty() {
+                for logged in chunk {
+                    at = logged.version();
+                    if let Some(seen) = events::seen(&self.selection, &logged) {
+                        self.event(seen.kind, &seen.object).await?;
                     }
                 }
-                Ok(_) => tokio::select! {
-                    changed = changes.changed() => changed.map_err(|_| Gone)?,
-                    changed = definitions.changed(), if custom => {
-                        changed.map_err(|_| Gone)?;
-                        if self.is_outdated() {
-                            return Ok(());
-                        }
-                    }
-                    _ = bookmark.tick(), if self.bookmarks => self.bookmark(at, false).await?,
-                },
+                continue;
             }
+            if self.bookmarks && Instant::now() >= due {
+                self.bookmark(at, false).await?;
+                due = self.next_bookmark();
+            }
+            self.flush().await?;
+            tokio::select! {
+                changed = changes.changed() => changed.map_err(|_| Gone)?,
+                changed = definitions.changed(), if custom => {
+                    changed.map_err(|_| Gone)?;
+                    if self.is_outdated() {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep_until(due), if self.bookmarks => {}
+            }
+        }
+    }
+
+    /// Roughly every minute, and shortly before the end.
+    fn next_bookmark(&self) -> Instant {
+        let now = Instant::now();
+        let regular = now + BOOKMARK_EVERY;
+        match self.end.checked_sub(BEFORE_END) {
+            Some(last) if last > now && last < regular => last,
+            _ => regular,
         }
     }
 
@@ -188,29 +218,40 @@ impl Watcher {
 
     async fn event(&mut self, kind: &str, object: &Arc<Object>) -> Result<(), Gone> {
         if self.renderer().is_verbatim(object) {
-            // The stored bytes are shared by all watchers; small events go out in one piece.
-            let start = events::line_start(kind);
-            if object.bytes.len() < 4096 {
-                let mut line = Vec::with_capacity(object.bytes.len() + 48);
-                line.extend_from_slice(start.as_bytes());
-                line.extend_from_slice(&object.bytes);
-                line.extend_from_slice(events::LINE_END.as_bytes());
-                return self.send(line.into()).await;
+            // The text was made once, when the object was stored.
+            self.append(events::line_start(kind).as_bytes()).await?;
+            if object.bytes.len() < SHARED {
+                self.append(&object.bytes).await?;
+            } else {
+                self.flush().await?;
+                self.send(Bytes::from_owner(object.bytes.clone())).await?;
             }
-            self.send(start.into()).await?;
-            self.send(Bytes::from_owner(object.bytes.clone())).await?;
-            return self
-                .send(Bytes::from_static(events::LINE_END.as_bytes()))
-                .await;
+            return self.append(events::LINE_END.as_bytes()).await;
         }
         let value = self.renderer().event_object(object, self.first);
         self.first = false;
-        self.send(events::line(kind, &value).into()).await
+        self.append(&events::line(kind, &value)).await
     }
 
-    async fn bookmark(&self, version: u64, initial_end: bool) -> Result<(), Gone> {
+    async fn bookmark(&mut self, version: u64, initial_end: bool) -> Result<(), Gone> {
         let line = events::bookmark(&self.renderer(), version, initial_end);
-        self.send(line.into()).await
+        self.append(&line).await
+    }
+
+    async fn append(&mut self, text: &[u8]) -> Result<(), Gone> {
+        self.lines.extend_from_slice(text);
+        if self.lines.len() < PIECE {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), Gone> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::take(&mut self.lines).freeze();
+        self.send(piece).await
     }
 
     async fn send(&self, piece: Bytes) -> Result<(), Gone> {
