@@ -128,6 +128,7 @@ impl Sandbox {
                 ..User::default()
             },
             agent: "plan".to_owned(),
+            create_refusal: None,
         };
         self.handle(&request)
     }

@@ -6,7 +6,9 @@
 use crate::subject::account_groups;
 use crate::{AUTHENTICATED, service_account_of, service_account_user};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::alphabet::URL_SAFE;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{NO_PAD, STANDARD, URL_SAFE_NO_PAD};
 use model::{Object, Resource, Timestamp, User, View, go_quote};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +26,9 @@ const LEEWAY: i64 = 60;
 pub const PROJECTED_SECONDS: i64 = 60 * 60 + 7;
 /// So that such a token holds for a year.
 pub const EXTENDED_SECONDS: i64 = 365 * 24 * 60 * 60;
+/// Takes bits at the end that say nothing, as Go does.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 /// Longer texts are no tokens.
 const LONGEST: usize = 64 * 1024;
 
@@ -216,7 +221,7 @@ impl Unverified {
         if parts.next().is_some() {
             return None;
         }
-        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
+        let decode = |part: &str| LENIENT.decode(part).ok();
         let claims: Claims = serde_json::from_slice(&decode(claims)?).ok()?;
         if claims.issuer != ISSUER && claims.issuer != LEGACY_ISSUER {
             return None;

@@ -85,6 +85,7 @@ impl Request {
                 ..User::default()
             },
             agent: agent.to_owned(),
+            create_refusal: None,
         }))
     }
 }

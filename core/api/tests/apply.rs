@@ -62,6 +62,7 @@ impl Bench {
             patch: Some(form),
             user: User::default(),
             agent: "test".to_owned(),
+            create_refusal: None,
         }
     }
 

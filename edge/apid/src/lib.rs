@@ -12,6 +12,7 @@
 //! **Does not** decide what a request means: that is `core/api`'s.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod auth;
 mod backup;
 mod bootstrap;

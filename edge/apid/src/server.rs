@@ -6,7 +6,7 @@ use crate::hub::Hub;
 use crate::lock::Lock;
 use crate::pki::Authority;
 use crate::store::{Loaded, Store};
-use crate::{Client, Metrics, Settings, StartError, bootstrap, kubeconfig};
+use crate::{Client, Metrics, Settings, StartError, addresses, bootstrap, kubeconfig};
 use ::http::Request;
 use api::{Committed, Engine, HistoryLimits};
 use hyper::body::Incoming;
@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -64,7 +64,7 @@ impl Server {
         let (acceptor, certificates) = tls(&authority, address)?;
         let keys = Arc::new(Keys::new(&settings.data_dir));
         let (hub, writing) = open_hub(&settings, loaded)?;
-        let started = bootstrap::run(&hub, address).await;
+        let started = bootstrap::run(&hub, addresses::advertised(address)).await;
         if let Err(error) = started {
             hub.stop();
             return Err(StartError::Bootstrap(error.message));
@@ -72,14 +72,14 @@ impl Server {
         let path = settings.kubeconfig.clone();
         let path = path.unwrap_or_else(|| settings.data_dir.join("kubeconfig"));
         let admin = authority.client("portolan-admin", &["system:masters"])?;
-        kubeconfig::write(&path, address, &authority, &admin)?;
+        kubeconfig::write(&path, addresses::local(address), &authority, &admin)?;
         let (stop, stopping) = watch::channel(false);
         let connections = Arc::new(Semaphore::new(settings.max_connections));
         let front = Arc::new(Front {
             hub: hub.clone(),
             pods: settings.pods.clone(),
             metrics: settings.metrics.clone(),
-            address: address.to_string(),
+            address: addresses::advertised(address).to_string(),
             watches: Arc::new(Semaphore::new(settings.max_watches)),
             sessions: Arc::new(Semaphore::new(http::SESSIONS)),
             stopping: stopping.clone(),
@@ -199,11 +199,7 @@ fn tls(
     address: SocketAddr,
 ) -> Result<(TlsAcceptor, Arc<AnyCertificate>), StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Pki(error.to_string());
-    let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    if !addresses.contains(&address.ip()) {
-        addresses.push(address.ip());
-    }
-    let leaf = authority.server(&addresses)?;
+    let leaf = authority.server(&addresses::named(address.ip()))?;
     let mut roots = RootCertStore::empty();
     roots.add(authority.der()?).map_err(|e| failed(&e))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -120,6 +120,9 @@ impl Engine {
         }
         namespace::check_create(self, scope, meta::text(&value, "name"))?;
         let companions = self.prepare_create(scope, &mut value)?;
+        if let Some(refusal) = &scope.request.create_refusal {
+            return Err(*refusal.clone());
+        }
         let name = meta::text(&value, "name").to_owned();
         if self
             .get(scope.kind.resource, meta::text(&value, "namespace"), &name)

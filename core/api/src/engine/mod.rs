@@ -97,6 +97,8 @@ pub struct Request {
     pub user: User,
     /// Name of the client for managedFields, when the parameters give none
     pub agent: String,
+    /// Why the user may not create what a PUT or an apply does not find; `None` when they may
+    pub create_refusal: Option<Box<ApiError>>,
 }
 
 /// What is answered.

@@ -24,7 +24,8 @@ pub(crate) struct Access {
     modes: Mutex<HashMap<String, usize>>,
 }
 
-fn is_master(user: &User) -> bool {
+/// Whether the user may do everything, whatever is stored.
+pub(crate) fn is_master(user: &User) -> bool {
     user.groups.iter().any(|group| group == MASTERS)
 }
 

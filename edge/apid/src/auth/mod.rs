@@ -9,7 +9,7 @@ mod certificate;
 mod keys;
 mod tokens;
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, is_master};
 pub(crate) use certificate::{AnyCertificate, Certificate};
 pub(crate) use keys::Keys;
 pub use tokens::Minted;

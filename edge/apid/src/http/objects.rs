@@ -106,6 +106,7 @@ pub(super) async fn write(
         patch,
         user: call.user.clone(),
         agent: api::agent_name(call.agent()),
+        create_refusal: super::create_refusal(front, &call, verb),
     };
     let renderer = renderer(&call, &path.kind, &accept)?;
     if verb == Verb::DeleteCollection {

@@ -46,6 +46,7 @@ pub(super) async fn create(
         patch: None,
         user: call.user.clone(),
         agent: api::agent_name(call.agent()),
+        create_refusal: None,
     };
     let env = Env {
         now: crate::clock::now(),
