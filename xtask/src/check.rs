@@ -1,5 +1,6 @@
 //! Running cargo.
 
+use crate::clients::Clients;
 use crate::{root, tools};
 use anyhow::{Context, Result, bail};
 use std::process::Command;
@@ -7,12 +8,14 @@ use std::process::Command;
 /// Installs the tools and runs every test with them on PATH.
 pub(crate) fn test(arguments: &[&str]) -> Result<()> {
     let tools = tools::install()?;
+    let clients = Clients::install(&tools)?;
     let mut cargo = Command::new("cargo");
     cargo
         .args(["test", "--workspace"])
         .args(arguments)
         .current_dir(root());
     cargo.env("PATH", tools::path_with(&tools));
+    clients.announce(&mut cargo);
     run(&mut cargo)
 }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod clients;
 mod recorded;
 mod schema;
 mod tools;

@@ -3,8 +3,10 @@
 mod backup;
 mod bad_input;
 mod bulk;
+mod clients;
 mod commands;
 mod harness;
+mod helm;
 mod live;
 mod mission;
 mod quickstart;
