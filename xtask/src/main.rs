@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod clients;
+mod fuzz;
 mod recorded;
 mod schema;
 mod tools;
@@ -13,10 +14,12 @@ use std::path::{Path, PathBuf};
 
 const USAGE: &str = "\
 cargo xtask test               install what the tests need, then run all of them
-cargo xtask tools              install only what the tests need (kubectl, helm)
+cargo xtask tools              install only the programs that tests drive (kubectl, helm)
 cargo xtask check              rustfmt, clippy, documentation
 cargo xtask bench api [--seconds N] [--only WORD]
                                measure a release build of the API server beside etcd
+cargo xtask fuzz TARGET SECONDS
+                               fuzz what reads bytes from the network: requests, patches, schemas, cel
 cargo xtask recorded DIR       compare a running build with recorded answers of the real systems
 cargo xtask schema --from DIR  write core/schema's data from the sources of k8s.io/api
                                (and of k8s.io/apimachinery beside it, or in --machinery DIR)";
@@ -34,6 +37,8 @@ fn main() -> Result<()> {
         ["schema", "--from", dir, "--machinery", other] => {
             schema::run(Path::new(dir), Some(Path::new(other)))
         }
+        ["fuzz", target, seconds] => fuzz::fuzz(target, seconds.parse()?),
+        ["fuzz"] => bail!("cargo xtask fuzz {} SECONDS", fuzz::TARGETS.join("|")),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
