@@ -15,6 +15,20 @@ pub(crate) struct Loaded {
     pub(crate) object: Value,
 }
 
+impl Loaded {
+    /// Whether others need it before they can be created: a Namespace or a kind's definition.
+    pub(crate) fn comes_first(&self) -> bool {
+        let kind = self.object["kind"].as_str().unwrap_or_default();
+        matches!(kind, "Namespace" | "CustomResourceDefinition")
+    }
+
+    /// Whether it defines a kind of this name.
+    pub(crate) fn defines(&self, kind: &str) -> bool {
+        self.object["kind"] == "CustomResourceDefinition"
+            && self.object["spec"]["names"]["kind"] == kind
+    }
+}
+
 /// What could be read, and an error for each file or document that could not.
 #[derive(Debug, Default)]
 pub(crate) struct Loading {

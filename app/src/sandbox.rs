@@ -67,11 +67,10 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Creates the objects, Namespaces first, and lets the controllers do their work.
+    /// Creates the objects, Namespaces and definitions first, and lets the controllers do their work.
     pub(crate) fn apply(&mut self, loaded: &[Loaded]) {
-        let (first, rest): (Vec<&Loaded>, Vec<&Loaded>) = loaded
-            .iter()
-            .partition(|loaded| loaded.object["kind"] == "Namespace");
+        let (first, rest): (Vec<&Loaded>, Vec<&Loaded>) =
+            loaded.iter().partition(|loaded| loaded.comes_first());
         for group in [first, rest] {
             for loaded in group {
                 if let Err(error) = self.create(&loaded.object)

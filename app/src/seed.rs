@@ -4,7 +4,9 @@ use crate::apply;
 use crate::load::{Loaded, load};
 use apid::Client;
 use model::{ApiError, ObjectKey, View, Write};
+use serde_json::Value;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// How many objects were applied, and how many could not be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,7 +15,10 @@ pub(crate) struct Seeded {
     pub(crate) failed: usize,
 }
 
-/// Applies every object, Namespaces first, and says what became of each.
+/// How long a definition may take until its kind is served.
+const ESTABLISHED: Duration = Duration::from_secs(10);
+
+/// Applies every object, Namespaces and definitions first, and says what became of each.
 pub(crate) async fn apply(client: &Client, paths: &[PathBuf]) -> Seeded {
     let mut loading = load(paths);
     let mut seeded = Seeded {
@@ -23,10 +28,12 @@ pub(crate) async fn apply(client: &Client, paths: &[PathBuf]) -> Seeded {
     for error in &loading.errors {
         eprintln!("error: {error:#}");
     }
-    loading
-        .objects
-        .sort_by_key(|loaded| loaded.object["kind"] != "Namespace");
+    loading.objects.sort_by_key(|loaded| !loaded.comes_first());
     for loaded in &loading.objects {
+        let kind = loaded.object["kind"].as_str().unwrap_or_default();
+        if loading.objects.iter().any(|other| other.defines(kind)) {
+            wait_for_kind(client, &loaded.object).await;
+        }
         match apply_one(client, loaded).await {
             Ok(line) => {
                 println!("{line}");
@@ -40,6 +47,20 @@ pub(crate) async fn apply(client: &Client, paths: &[PathBuf]) -> Seeded {
         }
     }
     seeded
+}
+
+/// Waits until the object's kind is served, but not for ever: what is wrong with the definition
+/// has been said already.
+async fn wait_for_kind(client: &Client, object: &Value) {
+    let text = |key: &str| object[key].as_str().unwrap_or_default();
+    let is_served = || {
+        let registry = client.registry();
+        registry.by_kind(text("apiVersion"), text("kind")).is_some()
+    };
+    let begin = Instant::now();
+    while !is_served() && begin.elapsed() < ESTABLISHED {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn apply_one(client: &Client, loaded: &Loaded) -> Result<String, ApiError> {

@@ -29,14 +29,25 @@ const LONGEST_INPUT: u32 = 8192;
 /// When it finds something: the input is kept in `target/fuzz/findings`, and its path is told.
 pub(crate) fn fuzz(target: &str, seconds: u64) -> Result<()> {
     if !TARGETS.contains(&target) {
-        bail!("there is no fuzz target {target:?}, only {}", TARGETS.join(", "));
+        bail!(
+            "there is no fuzz target {target:?}, only {}",
+            TARGETS.join(", ")
+        );
     }
     let folder = folder();
     let (corpus, findings) = (folder.join("corpus").join(target), folder.join("findings"));
     std::fs::create_dir_all(&corpus)?;
     std::fs::create_dir_all(&findings)?;
     run(Command::new("cargo")
-        .args(["build", "-q", "--target", TARGET, "--bin", target, "--manifest-path"])
+        .args([
+            "build",
+            "-q",
+            "--target",
+            TARGET,
+            "--bin",
+            target,
+            "--manifest-path",
+        ])
         .arg(root().join("fuzz/Cargo.toml"))
         .arg("--target-dir")
         .arg(folder.join("build"))
