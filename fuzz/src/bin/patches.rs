@@ -31,7 +31,7 @@ fn start() -> Server {
     }));
     server.must("/api/v1/namespaces/n/services", &json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
-        "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}, {"name": "s", "port": 443}]},
+        "spec": {"selector": {"a": "b"}, "ports": [{"name": "h", "port": 80}, {"name": "s", "port": 443}]},
     }));
     define(&mut server);
     server

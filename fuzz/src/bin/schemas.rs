@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(structural) = Structural::parse(&definition) else { return };
     let _ = (structural.open_api_v3(), structural.open_api_v2());
     let old: Option<Value> = sections.get(2).and_then(parse);
-    for mut object in sections.get(1).and_then(parse) {
+    if let Some(mut object) = sections.get(1).and_then(parse) {
         if structural.receive(&mut object).is_err() {
             return;
         }
