@@ -32,7 +32,7 @@ fn image(up: &Up) -> String {
 
 #[test]
 fn the_default_chart_lives_its_whole_life() {
-    let up = Up::start(&["--image", "nginx"]);
+    let up = Up::start(&["--image", "nginx=portolan/echo"]);
     helm(&up, &["create", "web"]);
     let told = helm(&up, &["install", "shop", "web", "--wait", "--timeout=60s"]);
     assert!(told.contains("STATUS: deployed"), "{told}");
@@ -80,20 +80,17 @@ fn the_default_chart_lives_its_whole_life() {
     assert!(history.contains("Rollback to 1"), "{history}");
 
     helm(&up, &["uninstall", "shop", "--wait", "--timeout=60s"]);
-    let left = up.kubectl(&[
-        "get",
-        "all,serviceaccounts",
-        "-l",
-        "app.kubernetes.io/instance=shop",
-        "-o",
-        "name",
-    ]);
-    assert_eq!(left, "");
+    let left = || {
+        let all = "all,serviceaccounts";
+        let ours = "app.kubernetes.io/instance=shop";
+        up.kubectl(&["get", all, "-l", ours, "-o", "name"])
+    };
+    eventually(left, String::is_empty);
 }
 
 #[test]
 fn fields_of_others_survive_an_upgrade_and_conflicts_are_told() {
-    let up = Up::start(&["--image", "nginx"]);
+    let up = Up::start(&["--image", "nginx=portolan/echo"]);
     helm(&up, &["create", "web"]);
     helm(&up, &["install", "shop", "web"]);
     up.kubectl(&[
