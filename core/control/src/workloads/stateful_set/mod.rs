@@ -1,5 +1,6 @@
 //! StatefulSets: Pods with stable names, one after the other.
 
+mod claims;
 mod spec;
 mod step;
 
@@ -36,6 +37,7 @@ fn keys(event: &Event, view: &dyn View) -> Vec<Key> {
     match object.resource {
         Resource::STATEFUL_SETS => vec![object.key()],
         Resource::PODS | Resource::CONTROLLER_REVISIONS => keys_of_owned(event, view),
+        Resource::VOLUME_CLAIMS => keys_of_claim(object, view),
         _ => Vec::new(),
     }
 }
@@ -44,6 +46,20 @@ fn keys(event: &Event, view: &dyn View) -> Vec<Key> {
 fn keys_of_owned(event: &Event, view: &dyn View) -> Vec<Key> {
     let parent = parent_and_ordinal(&event.object.meta.name).map(|(parent, _)| parent);
     KIND.keys_of_owned(event, view, |set| parent == Some(&*set.meta.name))
+}
+
+/// Sets whose Pods can have a claim of that name.
+fn keys_of_claim(claim: &Object, view: &dyn View) -> Vec<Key> {
+    let Some((parent, _)) = parent_and_ordinal(&claim.meta.name) else {
+        return Vec::new();
+    };
+    let sets = view.list(Resource::STATEFUL_SETS, Some(&claim.meta.namespace));
+    let mut keys: Vec<Key> = sets.iter().map(|set| set.key()).collect();
+    keys.retain(|key| {
+        let rest = parent.strip_suffix(&*key.name);
+        rest.is_some_and(|rest| rest.ends_with('-'))
+    });
+    keys
 }
 
 /// `web-7` → `web` and 7; `None` for names that no StatefulSet gives.
@@ -84,15 +100,21 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Outcome {
     step::run(context, &set, pods, &revisions)
 }
 
-/// Tells of a Pod that could not be made or deleted.
+/// Tells of a Pod or claim that could not be made or deleted.
 fn refused(context: &Context<'_>, key: &Key, write: &Write, error: &ApiError) -> Outcome {
-    let (verb, name) = match write {
-        Write::Create { resource, object } if *resource == Resource::PODS => (
-            "Create",
-            crate::fields::text(object, "/metadata/name").to_owned(),
-        ),
+    let created = |object| crate::fields::text(object, "/metadata/name").to_owned();
+    let (verb, what) = match write {
+        Write::Create { resource, object } if *resource == Resource::PODS => {
+            ("Create", format!("Pod {}", created(object)))
+        }
+        Write::Create { resource, object } if *resource == Resource::VOLUME_CLAIMS => {
+            let claim = created(object);
+            let ordinal = parent_and_ordinal(&claim).map_or(0, |(_, ordinal)| ordinal);
+            let pod = format!("{}-{ordinal}", key.name);
+            ("Create", format!("Claim {claim} for Pod {pod}"))
+        }
         Write::Delete { key, .. } if key.resource == Resource::PODS => {
-            ("Delete", key.name.to_string())
+            ("Delete", format!("Pod {}", key.name))
         }
         _ => return Outcome::default(),
     };
@@ -101,7 +123,7 @@ fn refused(context: &Context<'_>, key: &Key, write: &Write, error: &ApiError) ->
         return Outcome::default();
     };
     let set = &object.meta.name;
-    let message = format!("{verb} Pod {name} in StatefulSet {set} failed error: {error}");
+    let message = format!("{verb} {what} in StatefulSet {set} failed error: {error}");
     let reason = format!("Failed{verb}");
     Outcome::of([KIND.note("Warning", &object, &reason, message)])
 }

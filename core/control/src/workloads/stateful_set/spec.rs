@@ -25,6 +25,17 @@ pub(super) struct Spec {
     revision_history_limit: Option<i64>,
     #[serde(deserialize_with = "nullable")]
     pub(super) volume_claim_templates: Vec<Value>,
+    #[serde(deserialize_with = "nullable")]
+    persistent_volume_claim_retention_policy: RetentionPolicy,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RetentionPolicy {
+    #[serde(deserialize_with = "nullable")]
+    when_deleted: String,
+    #[serde(deserialize_with = "nullable")]
+    when_scaled: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -89,6 +100,16 @@ impl Spec {
             .rolling_update
             .as_ref()
             .map(|rolling| rolling.partition)
+    }
+
+    /// Whether the claims go with the set.
+    pub(super) fn ends_claims_when_deleted(&self) -> bool {
+        self.persistent_volume_claim_retention_policy.when_deleted == "Delete"
+    }
+
+    /// Whether the claims of a Pod go when the set is made smaller.
+    pub(super) fn ends_claims_when_scaled(&self) -> bool {
+        self.persistent_volume_claim_retention_policy.when_scaled == "Delete"
     }
 
     /// Revisions to keep that no Pod uses; `None` keeps all.

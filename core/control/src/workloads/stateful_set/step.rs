@@ -1,5 +1,6 @@
 //! One step of a StatefulSet towards what is wanted.
 
+use super::claims;
 use super::spec::StatefulSet;
 use super::{HASH, KIND, POD_INDEX, POD_NAME, REVISION, parent_and_ordinal};
 use crate::fields::set;
@@ -7,7 +8,7 @@ use crate::pods::Pod;
 use crate::workloads::history::{History, Owner, history};
 use crate::workloads::{next_availability, status_write, template};
 use crate::{Context, Outcome};
-use model::{Object, Resource, Timestamp, Write};
+use model::{Object, Resource, Timestamp, View, Write};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ struct Place {
 
 struct Step<'a> {
     set: &'a StatefulSet,
+    view: &'a dyn View,
     now: Timestamp,
     history: &'a History,
     places: Vec<Place>,
@@ -88,7 +90,7 @@ fn is_running_and_ready(pod: &Pod) -> bool {
 
 impl<'a> Step<'a> {
     fn new(
-        context: &Context<'_>,
+        context: &Context<'a>,
         set: &'a StatefulSet,
         history: &'a History,
         pods: Vec<Pod>,
@@ -112,6 +114,7 @@ impl<'a> Step<'a> {
         condemned.sort_by_key(|(ordinal, _)| -ordinal);
         Self {
             set,
+            view: context.view,
             now: context.now,
             history,
             places,
@@ -140,8 +143,14 @@ impl<'a> Step<'a> {
     fn settle(&mut self, at: usize) -> Go {
         let place = &self.places[at];
         let Some(pod) = &place.pod else {
-            let pod = self.new_pod(place.ordinal);
-            let name = self.pod_name(place.ordinal);
+            let (pod, name) = (self.new_pod(place.ordinal), self.pod_name(place.ordinal));
+            match claims::missing(self.view, self.set, place.ordinal) {
+                Ok(claims) => self.writes.extend(claims),
+                Err(told) => {
+                    self.writes.extend(told);
+                    return Go::Wait;
+                }
+            }
             self.writes.push(Write::Create {
                 resource: Resource::PODS,
                 object: pod,
@@ -156,6 +165,7 @@ impl<'a> Step<'a> {
             }
             return Go::Wait;
         }
+        self.writes.extend(claims::owned(self.view, self.set, pod));
         if pod.is_terminating() || !is_running_and_ready(pod) || !self.is_available(pod) {
             if !self.set.spec.is_ordered() {
                 let patch = self.identity_patch(pod);
@@ -180,6 +190,8 @@ impl<'a> Step<'a> {
     fn dismiss(&mut self, ordered: bool) -> Go {
         let unhealthy = self.first_unavailable();
         for pod in self.condemned.clone() {
+            let owned = claims::owned(self.view, self.set, &pod);
+            self.writes.extend(owned);
             if pod.is_terminating() {
                 if ordered {
                     return Go::Wait;
@@ -304,26 +316,19 @@ impl<'a> Step<'a> {
 
     /// Volumes of the claims that the set's templates make.
     fn add_claims(&self, pod: &mut Value, ordinal: i64) {
-        let templates = &self.set.spec.volume_claim_templates;
-        if templates.is_empty() {
+        let claims = claims::claims(self.set, ordinal);
+        if claims.is_empty() {
             return;
         }
-        let names = templates
-            .iter()
-            .filter_map(|one| one["metadata"]["name"].as_str());
-        let names: BTreeSet<&str> = names.collect();
-        let set_name = self.set.name();
-        let mut volumes: Vec<Value> = names
-            .iter()
-            .map(|name| {
-                let claim = format!("{name}-{set_name}-{ordinal}");
-                json!({"name": name, "persistentVolumeClaim": {"claimName": claim}})
-            })
-            .collect();
+        let volume = |(name, claim): (&&str, &Value)| {
+            let claim = &claim["metadata"]["name"];
+            json!({"name": name, "persistentVolumeClaim": {"claimName": claim}})
+        };
+        let mut volumes: Vec<Value> = claims.iter().map(volume).collect();
         let others = crate::fields::elements(pod, "/spec/volumes").iter();
         let others = others.filter(|volume| {
             let name = volume["name"].as_str();
-            name.is_none_or(|name| !names.contains(name))
+            name.is_none_or(|name| !claims.contains_key(name))
         });
         volumes.extend(others.cloned());
         set(pod, &["spec", "volumes"], volumes.into());
