@@ -36,6 +36,12 @@ impl EvalError {
     }
 }
 
+impl From<String> for EvalError {
+    fn from(text: String) -> EvalError {
+        EvalError::new(text)
+    }
+}
+
 impl fmt::Display for EvalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -30,6 +30,7 @@ mod namespaces;
 mod nodes;
 mod owners;
 mod pods;
+mod policies;
 mod protection;
 mod quotas;
 mod roles;
@@ -148,6 +149,7 @@ pub fn controllers(settings: &Settings) -> Vec<Controller> {
         addresses::SERVICE_CIDRS,
         addresses::IP_ADDRESSES,
         roles::AGGREGATION,
+        policies::STATUS,
         tokens::CONTROLLER,
     ];
     if settings.node.is_some() {

@@ -109,6 +109,12 @@ impl Resource {
     /// ValidatingWebhookConfigurations
     pub const VALIDATING_WEBHOOKS: Self =
         Self("validatingwebhookconfigurations.admissionregistration.k8s.io");
+    /// ValidatingAdmissionPolicies
+    pub const VALIDATING_POLICIES: Self =
+        Self("validatingadmissionpolicies.admissionregistration.k8s.io");
+    /// ValidatingAdmissionPolicyBindings
+    pub const VALIDATING_POLICY_BINDINGS: Self =
+        Self("validatingadmissionpolicybindings.admissionregistration.k8s.io");
 
     /// Interns `plural` of `group`; the group is empty for core resources.
     pub fn new(group: &str, plural: &str) -> Self {

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod admission;
 mod admission_hooks;
 mod autoscaling;
 mod batch;
@@ -25,6 +26,7 @@ mod strategy;
 mod work;
 
 pub use access::review_errors;
+pub use admission::{Attributes, Policies};
 pub use crd::CustomObjects;
 pub use net::indexes::Indexes;
 pub use scheduling::system_classes;
@@ -54,6 +56,8 @@ pub fn builtin(resource: Resource) -> &'static dyn Strategy {
         Resource::SERVICES => &net::Services,
         Resource::SERVICE_CIDRS => &net::ServiceCidrs,
         Resource::DEFINITIONS => &crd::Definitions,
+        Resource::VALIDATING_POLICIES => &admission::ValidatingPolicies,
+        Resource::VALIDATING_POLICY_BINDINGS => &admission::ValidatingBindings,
         Resource::CONFIG_MAPS => &work::ConfigMaps,
         Resource::CONTROLLER_REVISIONS => &work::ControllerRevisions,
         Resource::DEPLOYMENTS => &work::Deployments,

@@ -123,6 +123,7 @@ impl Engine {
         if let Some(refusal) = &scope.request.create_refusal {
             return Err(*refusal.clone());
         }
+        warnings.extend(self.ask_policies(scope, Some(&value), None)?);
         let name = meta::text(&value, "name").to_owned();
         if self
             .get(scope.kind.resource, meta::text(&value, "namespace"), &name)

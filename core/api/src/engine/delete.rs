@@ -50,6 +50,8 @@ impl Engine {
         let options = DeleteOptions::parse(&scope.request.query, body.as_ref())?;
         scope.dry_run = options.dry_run;
         let old = self.expect(scope)?;
+        let mut warnings = delete_warnings(scope, &options);
+        warnings.extend(self.ask_policies(scope, None, Some(&old.value()))?);
         let deletion = self.delete_one(scope, &old, &options)?;
         let accepted = !deletion.gone && options.orphan_dependents == Some(false);
         let mut object = deletion.object;
@@ -64,7 +66,7 @@ impl Engine {
         Ok(Outcome {
             code: if accepted { 202 } else { 200 },
             reply: Reply::Value(reply),
-            warnings: delete_warnings(scope, &options),
+            warnings,
             events: deletion.events,
         })
     }
@@ -194,7 +196,8 @@ impl Engine {
         let mut events = Vec::new();
         for item in &page.items {
             // One that refuses must not undo those that are gone already: what happened is answered.
-            match self.delete_one(scope, item, &options) {
+            let asked = self.ask_policies(scope, None, Some(&item.value()));
+            match asked.and_then(|_| self.delete_one(scope, item, &options)) {
                 Ok(deletion) => events.extend(deletion.events),
                 Err(error) if events.is_empty() => return Err(error),
                 Err(_) => break,

@@ -4,6 +4,7 @@
 //! after they are. When making them durable fails, the engine's state is ahead of the disk and must
 //! be thrown away.
 
+mod admission;
 mod apply;
 mod body;
 mod create;
@@ -29,7 +30,7 @@ use crate::query::Query;
 use crate::route::Verb;
 use crate::state::State;
 use model::{ApiError, Cidr, Event, EventKind, Object, Resource, Timestamp, User, View};
-use registry::{Companions, Context, Indexes, Rules};
+use registry::{Companions, Context, Indexes, Policies, Rules};
 use schema::{Kind, Registry};
 use serde_json::Value;
 use std::sync::Arc;
@@ -130,6 +131,7 @@ pub struct Engine {
     state: State,
     indexes: Indexes,
     registry: Registry,
+    policies: Policies,
     version: u64,
 }
 
@@ -219,10 +221,20 @@ impl Engine {
             .fold(Registry::builtin(), |registry, object| {
                 registry.with_definition(&object.meta.name, Some(&object.value()))
             });
+        let mut policies = Policies::default();
+        for resource in [
+            Resource::VALIDATING_POLICIES,
+            Resource::VALIDATING_POLICY_BINDINGS,
+        ] {
+            for object in state.list(resource, None) {
+                policies.apply(&object, true);
+            }
+        }
         Self {
             state,
             indexes,
             registry,
+            policies,
             version,
         }
     }
@@ -272,6 +284,7 @@ impl Engine {
     fn apply(&mut self, event: &Event) {
         let new = (event.kind != EventKind::Deleted).then_some(&*event.object);
         self.indexes.apply(event.old.as_deref(), new);
+        self.policies.apply(&event.object, new.is_some());
         if event.object.resource == Resource::DEFINITIONS {
             let definition = new.map(Object::value);
             let name = &event.object.meta.name;

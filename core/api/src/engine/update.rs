@@ -141,6 +141,7 @@ impl Engine {
         let kept = old_value["metadata"]["generation"].clone();
         set_or_remove(&mut value, "generation", kept);
         let companions = self.prepare_update(scope, &mut value, &old_value)?;
+        warnings.extend(self.ask_policies(scope, Some(&value), Some(&old_value))?);
         warnings.extend(body::dedup_owners(&mut value, true));
         let context = scope.context(self);
         warnings.extend(match subresource(&scope.request.subresource) {
