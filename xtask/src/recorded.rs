@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Areas of the API recordings whose every case has to agree, or be listed.
-const API_AREAS: &str = "services,endpointslices,ingress,workloads,meta,other,kubectl";
+const API_AREAS: &str = "services,endpointslices,ingress,workloads,meta,other,crd,ssa,kubectl";
 
 /// Areas of the DNS recordings; `cache` is another matter.
 const DNS_SKIPPED: [&str; 1] = ["cache"];
