@@ -30,6 +30,7 @@ fn validates_whole(kind: &Kind) -> bool {
             | Resource::NAMESPACES
             | Resource::NODES
             | Resource::PODS
+            | Resource::SERVICES
             | Resource::INGRESS_CLASSES
             | Resource::IP_ADDRESSES
             | Resource::SERVICE_CIDRS

@@ -147,6 +147,31 @@ fn too_long(field: impl Into<String>, limit: usize) -> FieldError {
     FieldError::new(FieldErrorKind::TooLong, field, None, detail)
 }
 
+/// An error whose value is printed already.
+fn printed(field: &str, value: String, detail: &str) -> FieldError {
+    FieldError {
+        value: Some(value),
+        ..FieldError::new(FieldErrorKind::Invalid, field, None, detail)
+    }
+}
+
+/// An owner reference as JSON with Go's order of fields.
+fn owner_text(owner: &Value) -> String {
+    let order = [
+        "apiVersion",
+        "kind",
+        "name",
+        "uid",
+        "controller",
+        "blockOwnerDeletion",
+    ];
+    let fields: Vec<String> = order
+        .iter()
+        .filter_map(|key| Some(format!("\"{key}\":{}", owner.get(*key)?)))
+        .collect();
+    format!("{{{}}}", fields.join(","))
+}
+
 fn validate_owners(owners: &[Value]) -> Vec<FieldError> {
     let field = "metadata.ownerReferences";
     let mut errors = Vec::new();
@@ -177,7 +202,7 @@ fn validate_owners(owners: &[Value]) -> Vec<FieldError> {
         }
         if api_version == "v1" && owner["kind"] == "Event" {
             let text = "/v1, Kind=Event is disallowed from being an owner";
-            errors.push(FieldError::invalid(field, owner, text));
+            errors.push(printed(field, owner_text(owner), text));
         }
         if owner["controller"] != true {
             continue;
@@ -186,10 +211,10 @@ fn validate_owners(owners: &[Value]) -> Vec<FieldError> {
         let this = format!("{}/{}", part("kind"), part("name"));
         match &controller {
             None => controller = Some(this),
-            Some(first) => errors.push(FieldError::invalid(
+            Some(first) => errors.push(printed(
                 field,
-                &Value::from(owners.to_vec()),
-                format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"),
+                format!("[{}]", owners.iter().map(owner_text).collect::<Vec<_>>().join(",")),
+                &format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"),
             )),
         }
     }
