@@ -121,9 +121,17 @@ fn restored(
     tree: Value,
     config: &Value,
 ) -> Result<Value, ApiError> {
+    let named = Named::of(config);
+    if scope.kind.custom().is_some() && kind.custom().is_none() {
+        // The original converts custom kinds only, and their Scale is none.
+        return Err(answer::plain_500(format!(
+            "failed to convert new object ({}) to proper version: request to convert CR to an invalid group/version: {}",
+            named.object_text(config),
+            kind.api_version()
+        )));
+    }
     let restored = scope.registry().restore(kind, tree);
     let restored = restored.map_err(|error| {
-        let named = Named::of(config);
         answer::plain_500(format!(
             "failed to convert new object ({}) to proper version: unable to convert unstructured object to {}: {error}",
             named.object_text(config),
