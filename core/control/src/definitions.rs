@@ -390,3 +390,6 @@ fn release(mut definition: Value, condition: &Condition, now: Timestamp) -> Outc
     );
     Outcome::of([update_status(definition)])
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,7 @@ fn check_spec(errors: &mut Errors, spec: &Spec<'_>, old: Option<&Value>, strict:
     check_schemas_there(errors, &path, spec, old);
     for (index, version) in spec.versions.iter().enumerate() {
         let path = path.child("versions").index(index);
-        check_version(errors, &path, version, spec, old);
+        check_version(errors, &path, version, old);
     }
     check_version_list(errors, &path.child("versions"), spec);
     let names_path = path.child("names");
@@ -157,7 +157,6 @@ fn check_version(
     errors: &mut Errors,
     path: &Path,
     version: &Version<'_>,
-    spec: &Spec<'_>,
     old: Option<&Value>,
 ) {
     versions::check_name(errors, path, version.name);
@@ -181,7 +180,6 @@ fn check_version(
     let was = old_version(old, version.name).map(|old| old.items("selectableFields"));
     let kept = was.is_some_and(|was| versions::keeps_too_many(version.selectable, was));
     let schema = schema.at("openAPIV3Schema");
-    let _ = spec;
     versions::check_selectable(errors, path, version.selectable, schema, kept);
 }
 
