@@ -153,12 +153,7 @@ fn old_version<'a>(old: Option<&'a Value>, name: &str) -> Option<&'a Value> {
     versions.find(|version| version.text("name") == name)
 }
 
-fn check_version(
-    errors: &mut Errors,
-    path: &Path,
-    version: &Version<'_>,
-    old: Option<&Value>,
-) {
+fn check_version(errors: &mut Errors, path: &Path, version: &Version<'_>, old: Option<&Value>) {
     versions::check_name(errors, path, version.name);
     versions::check_deprecation(errors, path, version.raw);
     if let Some(subresources) = version.subresources {
