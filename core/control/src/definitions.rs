@@ -74,13 +74,17 @@ fn key_of(name: &str) -> Key {
     Key::new(Resource::DEFINITIONS, "", name)
 }
 
-/// A definition itself; those of its group too when it may have given names back.
+/// A definition itself; those of its group too when its names are decided or may be free again.
 fn name_keys(event: &Event, view: &dyn View) -> Vec<Key> {
     let object = &event.object;
     if object.resource != Resource::DEFINITIONS {
         return Vec::new();
     }
-    let names = |object: &Object| object.value()["status"]["acceptedNames"].clone();
+    let names = |object: &Object| {
+        let value = object.value();
+        let decided = condition(&value, "NamesAccepted").is_some();
+        (decided, value["status"]["acceptedNames"].clone())
+    };
     let freed = event.kind == EventKind::Deleted
         || event
             .old
@@ -112,6 +116,9 @@ fn accept(context: &Context<'_>, key: &Key) -> Outcome {
         set_when_other(&mut new, &approval, context.now);
     }
     if old["spec"]["names"] != old["status"]["acceptedNames"] {
+        if waits_for_earlier(context.view, &old) {
+            return Outcome::default();
+        }
         accept_names(&mut new, &used_names(context.view, &old), context.now);
     } else if is_true(&old, "NamesAccepted") && !is_true(&old, "Established") {
         set_when_other(&mut new, &established(&old), context.now);
@@ -130,6 +137,21 @@ fn set_when_other(definition: &mut Value, wanted: &Condition, now: Timestamp) {
     if !same {
         set_condition(definition, wanted, now);
     }
+}
+
+/// Whether a definition of the group that came before is not decided yet: its decision wakes this
+/// one up again. Two that are made at once could not see each other's names otherwise.
+fn waits_for_earlier(view: &dyn View, definition: &Value) -> bool {
+    let age = |one: &Value| {
+        let part = |pointer: &str| text(one, pointer).to_owned();
+        (part("/metadata/creationTimestamp"), part("/metadata/name"))
+    };
+    view.list(Resource::DEFINITIONS, None).iter().any(|other| {
+        let other = other.value();
+        other["spec"]["group"] == definition["spec"]["group"]
+            && condition(&other, "NamesAccepted").is_none()
+            && age(&other) < age(definition)
+    })
 }
 
 /// Names that definitions of a group hold.

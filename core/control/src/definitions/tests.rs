@@ -124,6 +124,21 @@ fn names_that_others_hold_are_not_accepted() {
 }
 
 #[test]
+fn one_decides_after_the_other() {
+    let mut shelf = Shelf::default();
+    let mut second = definition("foos", "Foo");
+    second["spec"]["names"]["shortNames"] = json!(["bar"]);
+    shelf.put(Resource::DEFINITIONS, &definition("bars", "Bar"));
+    shelf.put(Resource::DEFINITIONS, &second);
+    shelf.settle(accept, "foos.example.com");
+    assert_eq!(reasons(&shelf.definition("foos.example.com")), [""; 0]);
+    shelf.settle(accept, "bars.example.com");
+    shelf.settle(accept, "foos.example.com");
+    let foos = shelf.definition("foos.example.com");
+    assert_eq!(reasons(&foos), ["ShortNamesConflict", "NotAccepted"]);
+}
+
+#[test]
 fn a_definition_goes_after_its_objects() {
     let mut shelf = Shelf::default();
     let mut foos = definition("foos", "Foo");
