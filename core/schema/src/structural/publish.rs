@@ -13,7 +13,7 @@ pub(super) fn v3(schema: &Node) -> Value {
     Value::Object(writer.schema(schema))
 }
 
-/// OpenAPI v2: without junctors; where anything may stand, nothing is said about it, since clients of
+/// OpenAPI v2: without junctors and defaults; where anything may stand, nothing is said about it, since clients of
 /// v2 take silence for permission and no extension into account.
 pub(super) fn v2(schema: &Node) -> Value {
     if schema.preserves_unknown() {
@@ -102,7 +102,9 @@ impl Writer {
         out.text("description", &node.description);
         out.text("title", &node.title);
         out.text("format", &node.format_name);
-        out.some("default", node.default.clone());
+        if !self.v2 {
+            out.some("default", node.default.clone());
+        }
         out.some("example", node.example.clone());
         out.some("externalDocs", node.external_docs.clone());
         if let Some(pattern) = &node.pattern {
@@ -180,10 +182,13 @@ impl Writer {
     fn embedded(&self, out: &mut Fields) {
         let properties = out.0.entry("properties").or_insert_with(|| json!({}));
         if let Some(properties) = properties.as_object_mut() {
-            let meta = if self.v2 { META_V2 } else { META_V3 };
+            let meta = match self.v2 {
+                true => json!({"$ref": META_V2}),
+                false => json!({"allOf": [{"$ref": META_V3}]}),
+            };
             properties.insert("apiVersion".to_owned(), json!({"type": "string"}));
             properties.insert("kind".to_owned(), json!({"type": "string"}));
-            properties.insert("metadata".to_owned(), json!({"$ref": meta}));
+            properties.insert("metadata".to_owned(), meta);
         }
         let required = out.0.entry("required").or_insert_with(|| json!([]));
         if let Some(required) = required.as_array_mut() {
