@@ -5,7 +5,7 @@
 
 mod size;
 
-use crate::escape::escape;
+use crate::escape::{escape, is_reserved};
 use crate::types::{ObjectType, Type};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -241,6 +241,7 @@ impl Decl {
             (Shape::Object(object), name) => {
                 let real = crate::escape::unescape(name)?;
                 let decl = object.fields.get(real.as_ref())?;
+                // The size of a reserved word's field that is written plainly is not known.
                 (decl.is_exposed() && escape(&real).as_deref() == Some(name)).then_some(decl)
             }
             _ => None,
@@ -256,6 +257,9 @@ impl ObjectDecl {
                 && decl.is_exposed()
             {
                 let inner = decl.to_type(&format!("{name}.{escaped}"));
+                if is_reserved(field) {
+                    fields.insert(field.clone(), inner.clone());
+                }
                 fields.insert(escaped.into_owned(), inner);
             }
         }

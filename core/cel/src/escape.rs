@@ -34,6 +34,11 @@ const CODES: [(&str, &str); 4] = [
     ("/", "__slash__"),
 ];
 
+/// Whether a name is a word of the language; as a field it may be written plainly, too.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// The name that expressions use for the field `name`, or None when there is none.
 pub fn escape(name: &str) -> Option<Cow<'_, str>> {
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
