@@ -109,13 +109,15 @@ pub(super) fn serve(
         Wanted::WebSocket(asked) => {
             let newest = asked.iter().find(|name| *name == WEBSOCKET_PROTOCOLS[0]);
             let asked = newest.map_or(asked.as_slice(), std::slice::from_ref);
-            let protocol = upgrade::subprotocol(asked, &WEBSOCKET_PROTOCOLS).map_err(raw)?;
-            let response = upgrade::to_websocket(&call.parts.headers, protocol).map_err(raw)?;
+            let protocol =
+                upgrade::subprotocol(asked, &WEBSOCKET_PROTOCOLS).map_err(Failure::Raw)?;
+            let response =
+                upgrade::to_websocket(&call.parts.headers, protocol).map_err(Failure::Raw)?;
             (response, protocol)
         }
         _ => {
             let headers = &call.parts.headers;
-            let protocol = upgrade::negotiate(headers, &SPDY_PROTOCOLS).map_err(raw)?;
+            let protocol = upgrade::negotiate(headers, &SPDY_PROTOCOLS).map_err(Failure::Raw)?;
             if wanted == Wanted::Other {
                 let text = "unable to upgrade: missing upgrade headers in request";
                 return Err(raw(upgrade::plain(StatusCode::BAD_REQUEST, text)));

@@ -77,8 +77,8 @@ pub(super) fn serve(
     let headers = &call.parts.headers;
     let (response, manner) = match &wanted {
         Wanted::WebSocket(asked) if asked.iter().any(|name| name.starts_with("SPDY/3.1+")) => {
-            let protocol = upgrade::subprotocol(asked, &[TUNNEL]).map_err(raw)?;
-            let response = upgrade::to_websocket(headers, protocol).map_err(raw)?;
+            let protocol = upgrade::subprotocol(asked, &[TUNNEL]).map_err(Failure::Raw)?;
+            let response = upgrade::to_websocket(headers, protocol).map_err(Failure::Raw)?;
             (response, Manner::Tunnel)
         }
         Wanted::WebSocket(asked) => {
@@ -86,8 +86,9 @@ pub(super) fn serve(
                 let text = "query parameter \"port\" is required";
                 return Err(raw(upgrade::plain(StatusCode::BAD_REQUEST, text)));
             }
-            let protocol = upgrade::subprotocol(asked, &WEBSOCKET_PROTOCOLS).map_err(raw)?;
-            let response = upgrade::to_websocket(headers, protocol).map_err(raw)?;
+            let protocol =
+                upgrade::subprotocol(asked, &WEBSOCKET_PROTOCOLS).map_err(Failure::Raw)?;
+            let response = upgrade::to_websocket(headers, protocol).map_err(Failure::Raw)?;
             let dialect = Dialect {
                 base64: protocol.contains("base64"),
                 close_signal: false,
@@ -95,7 +96,7 @@ pub(super) fn serve(
             (response, Manner::Channels(dialect, ports))
         }
         _ => {
-            let protocol = upgrade::negotiate(headers, &SPDY_PROTOCOLS).map_err(raw)?;
+            let protocol = upgrade::negotiate(headers, &SPDY_PROTOCOLS).map_err(Failure::Raw)?;
             if wanted == Wanted::Other {
                 let text = "unable to upgrade: missing upgrade headers in request";
                 return Err(raw(upgrade::plain(StatusCode::BAD_REQUEST, text)));

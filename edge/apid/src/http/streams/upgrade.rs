@@ -6,6 +6,9 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+/// An answer in place of 101.
+pub(super) type Refusal = Box<Response<Body>>;
+
 const SPDY: &str = "SPDY/3.1";
 const STREAM_PROTOCOL: &str = "x-stream-protocol-version";
 const ACCEPTED_PROTOCOLS: &str = "x-accepted-stream-protocol-versions";
@@ -59,13 +62,13 @@ fn list(headers: &HeaderMap, name: &str) -> Vec<String> {
 pub(super) fn negotiate(
     headers: &HeaderMap,
     supported: &[&'static str],
-) -> Result<&'static str, Response<Body>> {
+) -> Result<&'static str, Refusal> {
     if !headers.contains_key(STREAM_PROTOCOL) {
         let text = format!(
             "unable to upgrade: header X-Stream-Protocol-Version does not exist in request with {} headers",
             headers.keys_len()
         );
-        return Err(plain(StatusCode::BAD_REQUEST, text));
+        return Err(plain(StatusCode::BAD_REQUEST, text).into());
     }
     let asked = list(headers, STREAM_PROTOCOL);
     let known = |name: &String| supported.iter().find(|known| **known == name.as_str());
@@ -82,7 +85,7 @@ pub(super) fn negotiate(
         let value = HeaderValue::from_static(name);
         response.headers_mut().append(ACCEPTED_PROTOCOLS, value);
     }
-    Err(response)
+    Err(response.into())
 }
 
 /// The subprotocol of a WebSocket: the first of the client's that the server has; a client that
@@ -90,7 +93,7 @@ pub(super) fn negotiate(
 pub(super) fn subprotocol(
     asked: &[String],
     supported: &[&'static str],
-) -> Result<&'static str, Response<Body>> {
+) -> Result<&'static str, Refusal> {
     if asked.is_empty() {
         return Ok("");
     }
@@ -101,7 +104,7 @@ pub(super) fn subprotocol(
             asked.join(" "),
             supported.join(" ")
         );
-        plain(StatusCode::FORBIDDEN, text)
+        plain(StatusCode::FORBIDDEN, text).into()
     })
 }
 
@@ -117,7 +120,7 @@ pub(super) fn to_spdy(protocol: &'static str) -> Response<Body> {
 pub(super) fn to_websocket(
     headers: &HeaderMap,
     protocol: &'static str,
-) -> Result<Response<Body>, Response<Body>> {
+) -> Result<Response<Body>, Refusal> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if text("sec-websocket-version") != Some("13") {
         let mut response = plain(StatusCode::BAD_REQUEST, "missing or bad WebSocket Version");
@@ -125,10 +128,10 @@ pub(super) fn to_websocket(
         response
             .headers_mut()
             .insert("sec-websocket-version", version);
-        return Err(response);
+        return Err(response.into());
     }
     let key = text("sec-websocket-key").filter(|key| !key.is_empty() && key.len() <= 64);
-    let refused = || plain(StatusCode::BAD_REQUEST, "challenge/response error");
+    let refused = || Refusal::new(plain(StatusCode::BAD_REQUEST, "challenge/response error"));
     let key = key.ok_or_else(refused)?;
     let accept = HeaderValue::from_str(&websocket::accept(key)).map_err(|_| refused())?;
     let mut response = switching(HeaderValue::from_static("websocket"));

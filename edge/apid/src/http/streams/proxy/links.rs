@@ -74,8 +74,7 @@ impl Links {
         let path = if url.path.starts_with(&self.prefix) {
             url.path.to_owned()
         } else {
-            let joined = clean(&format!("{}/{}", self.prefix, url.path));
-            joined
+            clean(&format!("{}/{}", self.prefix, url.path))
         };
         Some(format!("{front}{path}{}", url.rest)).filter(|new| new != link)
     }

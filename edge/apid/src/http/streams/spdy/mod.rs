@@ -166,7 +166,7 @@ impl Reader {
 
     async fn open(&mut self, id: u32, fin: bool, headers: Headers) -> Result<(), Done> {
         self.streams.retain(|_, open| open.is_used());
-        let known = id % 2 == 0 || id <= self.last;
+        let known = id.is_multiple_of(2) || id <= self.last;
         if known || self.streams.len() >= STREAMS {
             let why = if known {
                 Reset::ProtocolError
