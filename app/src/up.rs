@@ -243,9 +243,22 @@ fn start_runner(config: &Config, api: &apid::Server) -> anyhow::Result<Arc<Runne
     }
     let (writes, queue) = mpsc::unbounded_channel();
     let client = api.client().named("kubelet");
+    settings.tokens = Some(pod_tokens(client.clone()));
     let runner = Runner::start(settings, Arc::new(client.clone()), writes)?;
     tokio::spawn(submit_all(client, queue));
     Ok(Arc::new(runner))
+}
+
+/// Makes tokens for the volumes of Pods.
+fn pod_tokens(client: Client) -> runner::TokenSource {
+    runner::TokenSource(Arc::new(move |pod, audience, seconds| {
+        let minted = client.pod_token(pod, audience, seconds);
+        let minted = minted.map_err(|error| error.message)?;
+        Ok(runner::Token {
+            text: minted.token,
+            expires: minted.expires,
+        })
+    }))
 }
 
 /// Sends the runner's writes in their order.

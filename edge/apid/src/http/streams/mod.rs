@@ -42,11 +42,26 @@ pub(super) async fn connect(
     {
         return Err(answer::bad_request("dryRun is not supported").into());
     }
+    if path.subresource != "proxy" {
+        may_create(front, &call)?;
+    }
     match path.subresource.as_str() {
         "proxy" => proxy::serve(front, call, path).await,
         "portforward" => forward::serve(front, call, path),
         _ => exec::serve(front, call, path),
     }
+}
+
+/// Streams into a Pod need the right to create them, even when they are asked for with GET, as
+/// WebSocket clients must.
+fn may_create(front: &Front, call: &Call) -> Result<(), ApiError> {
+    let mut asked = super::attributes(call);
+    "create".clone_into(&mut asked.verb);
+    let allowed = front.access.authorize(&front.hub, &call.user, &asked);
+    allowed.map_err(|error| match error.code {
+        403 => answer::forbidden(model::Resource::PODS, &asked.name, ""),
+        _ => error,
+    })
 }
 
 /// An answer that is ready as it is.
