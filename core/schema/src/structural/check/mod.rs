@@ -4,7 +4,7 @@
 mod complete;
 mod defaults;
 mod extensions;
-mod root;
+pub(super) mod root;
 mod schema;
 mod structure;
 

@@ -204,7 +204,7 @@ fn print_rule(rule: &Value) -> String {
 }
 
 /// The first field found that no structural schema has.
-pub(super) fn unsupported(node: &Node) -> Option<String> {
+pub(in super::super) fn unsupported(node: &Node) -> Option<String> {
     if let Some(forbidden) = node.forbidden.as_deref() {
         let words = [
             (!forbidden.id.is_empty(), "id"),

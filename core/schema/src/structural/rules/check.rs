@@ -1,5 +1,6 @@
 //! What a definition's check says about rules: their texts, whether they compile, what they cost.
 
+use super::super::check::root::unsupported;
 use super::super::node::Node;
 use super::super::path::Path;
 use super::super::print;
@@ -152,7 +153,8 @@ impl CheckRules<'_> {
         if has_newline(text) {
             errors.push(invalid(at, value(), "must not contain line breaks"));
         }
-        if field_path::resolve(self.node, text).is_none() {
+        // Where a schema cannot be read as a structural one, the path is not looked at.
+        if field_path::resolve(self.node, text).is_none() && unsupported(self.node).is_none() {
             errors.push(invalid(at, value(), "must be a valid path"));
         }
     }

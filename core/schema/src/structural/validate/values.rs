@@ -128,6 +128,14 @@ impl Found<'_> {
         (schema.int_or_string && !self.is_default) || schema.shape != Shape::Any
     }
 
+    /// For defaults the original does not leave out formats that it does not check.
+    fn has_format(&self, schema: &Node) -> bool {
+        match self.is_default {
+            true => !schema.format_name.is_empty(),
+            false => schema.format.is_some(),
+        }
+    }
+
     fn null(&mut self, schema: &Node, path: &Path<'_>) {
         if self.has_type(schema) && !schema.nullable {
             self.wrong_type(path, &type_words(schema), "null");
@@ -143,7 +151,7 @@ impl Found<'_> {
         old: Option<Correlated<'_>>,
         path: &Path<'_>,
     ) {
-        if self.has_type(schema) || schema.format.is_some() {
+        if self.has_type(schema) || self.has_format(schema) {
             self.shape(schema, value, path);
             self.matches += 1;
         }
@@ -172,7 +180,7 @@ impl Found<'_> {
         let fits = has(got)
             || (got == Shape::Number && is_whole(value) && has(Shape::Integer))
             || (got == Shape::Integer && has(Shape::Number));
-        if schema.format.is_some() {
+        if self.has_format(schema) {
             let texts = matches!(got, Shape::String | Shape::Array);
             if !texts && !fits && format != schema.format_name {
                 return self.wrong_type(path, &schema.format_name, format);
