@@ -178,6 +178,89 @@ async fn a_watch_tells_of_a_write() {
     bench.end().await;
 }
 
+/// All lines of an answer, read to its end.
+async fn lines(answer: Response<Incoming>) -> Vec<Value> {
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let whole = lines.filter(|line| !line.is_empty());
+    whole
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_watch_that_is_not_read_is_told_410_and_holds_no_history() {
+    let bench = Bench::start("slow").await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let now = bench.ask(true, "GET", path, Value::Null).await.1;
+    let version = now["metadata"]["resourceVersion"].as_str().unwrap();
+    let watch = Request::get(format!("{path}?watch=1&resourceVersion={version}"));
+    let slow = bench.send(true, watch, Value::Null).await;
+    assert_eq!(slow.status(), 200);
+    let text = "x".repeat(400_000);
+    for n in 0..60 {
+        let object = json!({"metadata": {"name": format!("c{n}")}, "data": {"text": text}});
+        assert_eq!(bench.ask(true, "POST", path, object).await.0, 201);
+    }
+    let seen = lines(slow).await;
+    let (last, before) = seen.split_last().unwrap();
+    assert_eq!(
+        (&last["type"], &last["object"]["code"]),
+        (&json!("ERROR"), &json!(410))
+    );
+    assert!(
+        before.len() < 60,
+        "{} events were kept for it",
+        before.len()
+    );
+    assert!(before.iter().all(|event| event["type"] == "ADDED"));
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_a_bookmark_shortly_before_its_time() {
+    let bench = Bench::start("bookmark").await;
+    let path = "/api/v1/namespaces/default/configmaps?watch=1&resourceVersion=0";
+    let watch = Request::get(format!("{path}&allowWatchBookmarks=true&timeoutSeconds=3"));
+    let seen = lines(bench.send(true, watch, Value::Null).await).await;
+    let last = seen.last().unwrap();
+    assert_eq!(last["type"], "BOOKMARK", "{seen:?}");
+    let version = last["object"]["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap();
+    let now = bench
+        .ask(true, "GET", "/api/v1/configmaps", Value::Null)
+        .await
+        .1;
+    assert_eq!(now["metadata"]["resourceVersion"], version);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_collection_is_deleted_in_one_commit() {
+    let bench = Bench::start("collection").await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    for n in 0..50 {
+        let object = json!({"metadata": {"name": format!("c{n}")}});
+        assert_eq!(bench.ask(true, "POST", path, object).await.0, 201);
+    }
+    let commits = || {
+        bench
+            .server
+            .metrics()
+            .commits
+            .load(std::sync::atomic::Ordering::Relaxed)
+    };
+    let before = commits();
+    let (status, gone) = bench.ask(true, "DELETE", path, Value::Null).await;
+    assert_eq!(
+        (status.as_u16(), gone["items"].as_array().unwrap().len()),
+        (200, 50)
+    );
+    assert_eq!(commits(), before + 1);
+    bench.end().await;
+}
+
 #[tokio::test]
 async fn a_data_directory_has_one_server() {
     let bench = Bench::start("lock").await;
