@@ -147,6 +147,7 @@ fn replace(document: &mut Value, path: &[String], value: Value) -> Result<(), ()
 pub fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
+        prune(target);
         return;
     };
     if !target.is_object() {
@@ -159,6 +160,18 @@ pub fn merge(target: &mut Value, patch: &Value) {
         } else {
             merge(map.entry(key.clone()).or_insert(Value::Null), value);
         }
+    }
+}
+
+/// Drops nulls from the objects in a list, as the library does, though the RFC would keep them.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(prune),
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(prune);
+        }
+        _ => {}
     }
 }
 
@@ -223,5 +236,10 @@ mod tests {
             &json!({"a": {"b": null, "e": {"f": null, "g": 1}}, "d": [2]}),
         );
         assert_eq!(target, json!({"a": {"c": 2, "e": {"g": 1}}, "d": [2]}));
+        merge(
+            &mut target,
+            &json!({"a": null, "d": [null, {"h": null, "i": 1}]}),
+        );
+        assert_eq!(target, json!({"d": [null, {"i": 1}]}));
     }
 }

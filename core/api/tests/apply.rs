@@ -1,4 +1,5 @@
 //! Server-side apply through the engine: examples, and what holds for all configurations.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use api::{Engine, Env, Outcome, PatchForm, Payload, Query, Reply, Request, Settings, State, Verb};
 use model::{ApiError, Resource, Timestamp, User};

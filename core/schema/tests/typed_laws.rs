@@ -1,4 +1,5 @@
 //! What holds for every field set and every object.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use schema::Registry;

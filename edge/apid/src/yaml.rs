@@ -82,5 +82,26 @@ fn explain(text: &str, error: &serde_saphyr::Error) -> String {
         let last = text.trim_end().lines().count().max(1);
         return format!("yaml: line {last}: did not find expected node content");
     }
-    format!("yaml: line {line}: {error}")
+    let told = error.to_string();
+    let told = told.lines().next().unwrap_or_default();
+    let why = told.rsplit_once(": ").map_or(told, |(_, why)| why);
+    if why == "alias references unknown anchor" {
+        let column = error.location().map_or(1, |at| at.column());
+        let name = alias_at(text, line, column);
+        return format!("yaml: unknown anchor '{name}' referenced");
+    }
+    // The first line has no number there.
+    if line == 1 {
+        return format!("yaml: {why}");
+    }
+    format!("yaml: line {line}: {why}")
+}
+
+/// The name behind the `*` at a place, which counts from 1.
+fn alias_at(text: &str, line: u64, column: u64) -> String {
+    let skip = |from: u64| usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+    let line = text.lines().nth(skip(line)).unwrap_or_default();
+    let rest = line.chars().skip(skip(column)).skip_while(|c| *c == '*');
+    rest.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .collect()
 }

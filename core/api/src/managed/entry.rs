@@ -86,6 +86,12 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// Forgets how the entry is stored: someone gave it, in whatever form.
+    pub(crate) fn rewritten(mut self) -> Self {
+        self.stored = None;
+        self
+    }
+
     /// Sets the time.
     pub(crate) fn touch(&mut self, now: &str) {
         self.time = Some(Cow::Owned(now.to_owned()));

@@ -23,6 +23,7 @@ pub(crate) use models::Models;
 
 use crate::engine::Scope;
 use crate::meta;
+use entry::Entry;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use update::{update, updater};
@@ -61,7 +62,7 @@ pub(crate) fn on_update(scope: &Scope<'_>, value: &mut Value, old: &Value, manag
                 if given.is_empty() {
                     read(known).unwrap_or_default()
                 } else {
-                    given
+                    given.into_iter().map(Entry::rewritten).collect()
                 }
             }
         }
