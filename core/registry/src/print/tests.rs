@@ -18,7 +18,7 @@ fn every_row_has_a_cell_for_each_column() {
     for kind in schema::Registry::builtin().kinds() {
         let mut object = json!({});
         schema::Registry::builtin().normalise(kind, &mut object);
-        let cells = row(&kind, &object, Timestamp::default()).len();
+        let cells = row(kind, &object, Timestamp::default()).len();
         let extra = usize::from(kind.resource == Resource::IP_ADDRESSES);
         assert_eq!(
             cells,

@@ -210,7 +210,7 @@ fn crosses_namespaces(spec: &Value) -> bool {
     let terms = crate::work::podspec::affinity::pod_terms(spec);
     let crosses =
         |term: &&Value| !term.items("namespaces").is_empty() || term.has("namespaceSelector");
-    terms.iter().any(|term| crosses(term))
+    terms.iter().any(crosses)
 }
 
 /// The names that containers of a Pod must state when a quota limits them, and who does not.
