@@ -2,6 +2,7 @@
 
 use super::{Engine, Scope};
 use crate::meta;
+use crate::route::Verb;
 use model::ApiError;
 use registry::{Attributes, Operation};
 use serde_json::Value;
@@ -23,10 +24,17 @@ impl Engine {
                 let mut value = value.clone();
                 let registry = scope.registry();
                 registry.convert(&scope.stored, scope.kind, &mut value);
-                value
+                match scope.request.subresource.as_str() {
+                    "scale" => super::scale_of(scope.kind, &value).unwrap_or(value),
+                    _ => value,
+                }
             })
         };
-        let name = object.or(old).map(|value| meta::text(value, "name"));
+        // The objects of a collection are asked about without their names, as in the original.
+        let name = match scope.request.verb {
+            Verb::DeleteCollection => None,
+            _ => object.or(old).map(|value| meta::text(value, "name")),
+        };
         let attributes = Attributes {
             operation: match (object, old) {
                 (Some(_), None) => Operation::Create,

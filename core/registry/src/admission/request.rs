@@ -51,9 +51,15 @@ impl Attributes<'_> {
 
     /// `request`; `matched` is the kind that the policy's rules matched.
     pub(super) fn request(&self, matched: &Kind) -> Value {
-        let kind =
-            |kind: &Kind| json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
-        let resource = |kind: &Kind| json!({"group": kind.group, "version": kind.version, "resource": kind.plural});
+        // A subresource may have a kind of its own, as `scale` has.
+        let kind = |kind: &Kind| {
+            let sub = kind.subresource(self.subresource).map(|sub| &sub.kind);
+            match sub.filter(|own| !own.kind.is_empty()) {
+                Some(own) => named(&own.group, &own.version, "kind", &own.kind),
+                None => named(&kind.group, &kind.version, "kind", &kind.kind),
+            }
+        };
+        let resource = |kind: &Kind| named(&kind.group, &kind.version, "resource", &kind.plural);
         let options = match self.operation {
             Operation::Create => "CreateOptions",
             Operation::Update => "UpdateOptions",
@@ -62,12 +68,13 @@ impl Attributes<'_> {
         let mut request = json!({
             "uid": "", "kind": kind(matched), "resource": resource(matched),
             "requestKind": kind(self.kind), "requestResource": resource(self.kind),
-            "name": self.name, "operation": self.verb(), "dryRun": self.dry_run,
+            "operation": self.verb(), "dryRun": self.dry_run,
             "userInfo": self.user_info(), "object": null, "oldObject": null,
             "options": {"kind": options, "apiVersion": "meta.k8s.io/v1"},
         });
         let namespace = self.admission_namespace();
         let optional = [
+            ("name", self.name),
             ("subResource", self.subresource),
             ("requestSubResource", self.subresource),
             ("namespace", namespace),
@@ -117,4 +124,8 @@ impl Attributes<'_> {
         error.details = Some(details);
         error
     }
+}
+
+fn named(group: &str, version: &str, field: &str, name: &str) -> Value {
+    json!({"group": group, "version": version, field: name})
 }
