@@ -5,16 +5,17 @@
 //! propagation, grace}` or `pass: SECONDS`.
 
 use crate::lab::Lab;
-use control::Settings;
+use control::{Settings, TokenSigner};
 use model::{ObjectKey, Write};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn settings() -> Settings {
     Settings {
         node: None,
         load_balancer_pool: "127.97.0.0/29".parse().ok(),
         ca_pem: "PEM".to_owned(),
-        token_signer: None,
+        token_signer: Some(TokenSigner(Arc::new(|whom| Some(whom.account.to_owned())))),
     }
 }
 

@@ -5,6 +5,8 @@
 mod binding;
 mod review;
 mod role;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use binding::{ClusterRoleBindings, RoleBindings};
 pub use review::review_errors;
