@@ -114,19 +114,14 @@ impl Policies {
             Ok(Some(kind)) => kind,
             Ok(None) => return,
             Err(why) => {
-                if !policy.ignores_failures {
-                    refusals.push(Refusal {
-                        reason: String::new(),
-                        text: format!(
-                            "ValidatingAdmissionPolicy '{}' denied request: failed to configure \
-                             policy: {why}",
-                            policy.name
-                        ),
-                    });
-                }
+                refusals.extend(unusable(policy, &why));
                 return;
             }
         };
+        if let Err(why) = params::kind(&policy.param_kind, surroundings) {
+            refusals.extend(unusable(policy, &why));
+            return;
+        }
         let question = Question::new(policy, &kind, attributes, surroundings);
         for binding in std::iter::once(first).chain(bindings) {
             let (denied, warned) = question.ask(binding);
@@ -134,6 +129,17 @@ impl Policies {
             warnings.extend(warned);
         }
     }
+}
+
+/// The refusal of a policy that cannot be asked, unless it ignores that.
+fn unusable(policy: &Policy, why: &str) -> Option<Refusal> {
+    let name = &policy.name;
+    (!policy.ignores_failures).then(|| Refusal {
+        reason: String::new(),
+        text: format!(
+            "ValidatingAdmissionPolicy '{name}' denied request: failed to configure policy: {why}"
+        ),
+    })
 }
 
 /// One policy, asked about one request.

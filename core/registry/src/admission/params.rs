@@ -5,8 +5,32 @@ use super::matching::Surroundings;
 use crate::field::read::Read;
 use crate::field::selector;
 use model::Object;
+use schema::Kind;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// The kind of a policy's parameters; `None` when it has none.
+///
+/// # Errors
+/// When there is no such kind.
+pub(super) fn kind<'a>(
+    kind: &Value,
+    surroundings: &Surroundings<'a>,
+) -> Result<Option<&'a Arc<Kind>>, String> {
+    if kind.is_null() {
+        return Ok(None);
+    }
+    let (version, name) = (kind.text("apiVersion"), kind.text("kind"));
+    let found = surroundings.registry.by_kind(version, name);
+    let found = found.filter(|kind| kind.is_served());
+    found.map(Some).ok_or_else(|| {
+        let version = match version.contains('/') {
+            true => version.to_owned(),
+            false => format!("/{version}"),
+        };
+        format!("failed to find resource referenced by paramKind: '{version}, Kind={name}'")
+    })
+}
 
 /// What the policy is asked with, once for each: `None` is no parameters.
 ///
@@ -21,11 +45,8 @@ pub(super) fn collect(
     if kind.is_null() || reference.is_null() {
         return Ok(vec![None]);
     }
-    let (version, name) = (kind.text("apiVersion"), kind.text("kind"));
-    let Some(found) = surroundings.registry.by_kind(version, name) else {
-        return Err(format!(
-            "paramKind kind `&ParamKind{{APIVersion:{version},Kind:{name},}}` not known"
-        ));
+    let Some(found) = self::kind(kind, surroundings)? else {
+        return Ok(vec![None]);
     };
     let given = reference.text("namespace");
     let namespace = match (found.namespaced, given) {

@@ -300,6 +300,18 @@ const PRIORITY_CLASSES: &[Column] = &[
 
 const RUNTIME_CLASSES: &[Column] = &[NAME, column("Handler", "What runs its Pods"), AGE];
 
+const ADMISSION_POLICIES: &[Column] = &[
+    NAME,
+    column("Validations", "How many rules the policy has").typed("integer"),
+    column("ParamKind", "The kind of the policy's parameters"),
+    AGE,
+];
+const ADMISSION_POLICY_BINDINGS: &[Column] = &[
+    NAME,
+    column("PolicyName", "The policy that is bound"),
+    column("ParamRef", "Where the policy's parameters are"),
+    AGE,
+];
 const WEBHOOKS: &[Column] = &[
     NAME,
     column("Webhooks", "How many it configures").typed("integer"),
@@ -415,6 +427,8 @@ fn more_columns(resource: Resource) -> &'static [Column] {
         Resource::PRIORITY_CLASSES => PRIORITY_CLASSES,
         Resource::RUNTIME_CLASSES => RUNTIME_CLASSES,
         Resource::MUTATING_WEBHOOKS | Resource::VALIDATING_WEBHOOKS => WEBHOOKS,
+        Resource::VALIDATING_POLICIES => ADMISSION_POLICIES,
+        Resource::VALIDATING_POLICY_BINDINGS => ADMISSION_POLICY_BINDINGS,
         Resource::VOLUMES => VOLUMES,
         Resource::VOLUME_CLAIMS => VOLUME_CLAIMS,
         Resource::STORAGE_CLASSES => STORAGE_CLASSES,

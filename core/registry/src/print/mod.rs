@@ -4,6 +4,7 @@
 //! columns of `-o wide`; which of them are shown is the client's choice.
 
 mod access;
+mod admission;
 mod autoscaler;
 mod batch;
 mod cells;
@@ -103,6 +104,8 @@ fn more_rows(resource: Resource, object: &Value, now: Timestamp) -> Vec<Value> {
         Resource::MUTATING_WEBHOOKS | Resource::VALIDATING_WEBHOOKS => {
             policy::webhooks(object, now)
         }
+        Resource::VALIDATING_POLICIES => admission::policy(object, now),
+        Resource::VALIDATING_POLICY_BINDINGS => admission::binding(object, now),
         Resource::VOLUMES => storage::volume(object, now),
         Resource::VOLUME_CLAIMS => storage::claim(object, now),
         Resource::STORAGE_CLASSES => storage::storage_class(object, now),
