@@ -50,7 +50,7 @@ impl Server {
             return None;
         }
         let patch = match verb {
-            Verb::Patch => Some(api::patch_form(Some(content_type)).ok()?),
+            Verb::Patch => Some(api::patch_form(&route.kind, Some(content_type)).ok()?),
             _ => None,
         };
         let request = Request {
@@ -64,6 +64,7 @@ impl Server {
             patch,
             user: model::User::default(),
             agent: "fuzz".to_owned(),
+            create_refusal: None,
         };
         let env = Env {
             now: Timestamp::parse("2026-11-25T12:00:00Z").unwrap_or_default(),

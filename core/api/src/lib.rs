@@ -41,7 +41,7 @@ pub use model::User;
 pub use page::Page;
 pub use query::{DeleteOptions, FieldValidation, ListOptions, Query, WriteOptions, parse_version};
 pub use render::{Include, Renderer, encode, is_pretty};
-pub use review::{Reviewer, TokenRequest, token_request};
+pub use review::{Reviewer, TokenHolder, TokenRequest, token_request};
 pub use route::{ResourcePath, Route, Verb};
 pub use select::Selection;
 pub use selector::{FieldSelector, LabelSelector};

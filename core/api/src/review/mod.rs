@@ -14,6 +14,9 @@ use ::access::token::Holder;
 use model::{ApiError, Timestamp, User};
 use serde_json::{Map, Value, json};
 
+/// Who holds a token, for one of the audiences; or why nobody does.
+pub type TokenHolder<'a> = dyn Fn(&str, &[String]) -> Result<Holder, String> + 'a;
+
 /// What answers depend on.
 pub struct Reviewer<'a> {
     /// Who may do what
@@ -23,7 +26,7 @@ pub struct Reviewer<'a> {
     /// The time of the request
     pub now: Timestamp,
     /// Whose token it is, if it is meant for one of these audiences; or why it is nobody's
-    pub token: &'a dyn Fn(&str, &[String]) -> Result<Holder, String>,
+    pub token: &'a TokenHolder<'a>,
 }
 
 impl Reviewer<'_> {

@@ -3,7 +3,6 @@
 //! since a column is one expression.
 
 use serde_json::{Number, Value};
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// A compiled path.
@@ -40,7 +39,7 @@ struct Filter {
 }
 
 /// Values are those of the object, or literals of the path.
-type Found<'a> = Vec<Cow<'a, Value>>;
+type Found<'a> = Vec<&'a Value>;
 
 /// Why a path cannot be compiled or does not fit the object.
 type Wrong = &'static str;
@@ -61,7 +60,7 @@ impl JsonPath {
     /// # Errors
     /// When the object has another form than the path expects, or an index that is not there.
     pub fn find<'a>(&'a self, object: &'a Value) -> Result<Found<'a>, &'static str> {
-        self.walk(vec![Cow::Borrowed(object)])
+        self.walk(vec![object])
     }
 
     fn walk<'a>(&'a self, mut found: Found<'a>) -> Result<Found<'a>, Wrong> {
@@ -72,31 +71,24 @@ impl JsonPath {
     }
 }
 
-/// Applies a function to what lies inside a value, borrowed or not.
-fn inside<'a>(value: &Cow<'a, Value>, mut each: impl FnMut(Cow<'a, Value>)) {
+/// Applies a function to what lies inside a value.
+fn inside<'a>(value: &'a Value, mut each: impl FnMut(&'a Value)) {
     match value {
-        Cow::Borrowed(Value::Array(list)) => list.iter().for_each(|one| each(Cow::Borrowed(one))),
-        Cow::Borrowed(Value::Object(map)) => map.values().for_each(|one| each(Cow::Borrowed(one))),
-        Cow::Owned(Value::Array(list)) => list.iter().for_each(|one| each(Cow::Owned(one.clone()))),
-        Cow::Owned(Value::Object(map)) => {
-            map.values().for_each(|one| each(Cow::Owned(one.clone())));
-        }
+        Value::Array(list) => list.iter().for_each(&mut each),
+        Value::Object(map) => map.values().for_each(&mut each),
         _ => {}
     }
 }
 
-fn member<'a>(value: &Cow<'a, Value>, name: &str) -> Option<Cow<'a, Value>> {
-    match value {
-        Cow::Borrowed(value) => value.as_object()?.get(name).map(Cow::Borrowed),
-        Cow::Owned(value) => value.as_object()?.get(name).cloned().map(Cow::Owned),
-    }
+fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.as_object()?.get(name)
 }
 
 impl Step {
     fn walk<'a>(&'a self, input: Found<'a>) -> Result<Found<'a>, Wrong> {
         let mut found = Vec::new();
         match self {
-            Self::Literal(value) => found.extend(input.iter().map(|_| Cow::Borrowed(value))),
+            Self::Literal(value) => found.extend(input.iter().map(|_| value)),
             Self::Field(name) => found.extend(input.iter().filter_map(|value| member(value, name))),
             Self::Wildcard => input
                 .iter()
@@ -124,9 +116,9 @@ impl Step {
     }
 }
 
-fn descend<'a>(value: Cow<'a, Value>, found: &mut Found<'a>) {
+fn descend<'a>(value: &'a Value, found: &mut Found<'a>) {
     let mut children = Vec::new();
-    inside(&value, |one| children.push(one));
+    inside(value, |one| children.push(one));
     if !children.is_empty() {
         found.push(value);
     }
@@ -134,7 +126,7 @@ fn descend<'a>(value: Cow<'a, Value>, found: &mut Found<'a>) {
 }
 
 impl Slice {
-    fn take<'a>(&self, value: &Cow<'a, Value>, found: &mut Found<'a>) -> Result<(), Wrong> {
+    fn take<'a>(&self, value: &'a Value, found: &mut Found<'a>) -> Result<(), Wrong> {
         let list = value.as_array().ok_or("not a list")?;
         let length = i64::try_from(list.len()).unwrap_or(i64::MAX);
         let from_end = |at: i64| if at < 0 { at + length } else { at };
@@ -169,21 +161,21 @@ impl Slice {
 }
 
 impl Filter {
-    fn take<'a>(&'a self, value: &Cow<'a, Value>, found: &mut Found<'a>) -> Result<(), Wrong> {
+    fn take<'a>(&'a self, value: &'a Value, found: &mut Found<'a>) -> Result<(), Wrong> {
         if !value.is_array() {
             return Err("not a list, which cannot be filtered");
         }
         let mut items = Vec::new();
         inside(value, |one| items.push(one));
         for item in items {
-            let left = self.left.walk(vec![item.clone()]);
+            let left = self.left.walk(vec![item]);
             let Some((operator, right)) = &self.test else {
                 if left.is_ok_and(|left| !left.is_empty()) {
                     found.push(item);
                 }
                 continue;
             };
-            let right = right.walk(vec![item.clone()])?;
+            let right = right.walk(vec![item])?;
             let passes = match (left?.as_slice(), right.as_slice()) {
                 ([], _) | (_, []) => false,
                 ([left], [right]) => compare(operator, left, right)?,

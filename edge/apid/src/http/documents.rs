@@ -65,7 +65,7 @@ pub(super) fn serve(
     let registry = &call.registry;
     let document = match parts[..] {
         ["version"] => Some(version()),
-        ["openid", "v1", "jwks"] if method == "GET" => return Ok(issuer_keys(front)?),
+        ["openid", "v1", "jwks"] if method == "GET" => return issuer_keys(front),
         [".well-known", "openid-configuration"] if method == "GET" => {
             return Ok(issuer(front));
         }
