@@ -2,7 +2,7 @@
 //! changes:
 //!
 //! ```sh
-//! cargo run -p httpd --example serve -- 127.0.0.1:8080 127.0.0.1:8443 objects.json
+//! cargo run -p httpd --example serve_http -- 127.0.0.1:8080 127.0.0.1:8443 objects.json
 //! ```
 
 use gateway::Planner;
