@@ -1,6 +1,6 @@
 //! The API server alone, with no controllers: for trying kubectl and recorded cases on it.
 //!
-//! `serve --data-dir DIR --listen ADDR:PORT --kubeconfig FILE --service-cidr CIDR[,CIDR]`
+//! `serve_api --data-dir DIR --listen ADDR:PORT --kubeconfig FILE --service-cidr CIDR[,CIDR]`
 
 use apid::{Server, Settings};
 use std::error::Error;

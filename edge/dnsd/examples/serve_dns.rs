@@ -1,5 +1,5 @@
-//! Serves the objects of YAML files: `serve LISTEN UPSTREAM FILE…`, e.g.
-//! `serve 127.0.0.1:5300 127.0.0.1:15353 objects.yaml`. A file that changes is read again.
+//! Serves the objects of YAML files: `serve_dns LISTEN UPSTREAM FILE…`, e.g.
+//! `serve_dns 127.0.0.1:5300 127.0.0.1:15353 objects.yaml`. A file that changes is read again.
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
