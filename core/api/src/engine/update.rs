@@ -252,6 +252,10 @@ impl Engine {
             && scope.kind.resource != Resource::EVENTS
         {
             errors.extend(meta::validate_update(value, old));
+            // The built-in kinds' own rules of metadata know the finalizers that are theirs.
+            if scope.kind.custom().is_none() {
+                errors.extend(meta::unknown_finalizers(value));
+            }
         }
         match sub {
             None => {
