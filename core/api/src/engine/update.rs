@@ -252,8 +252,9 @@ impl Engine {
             && scope.kind.resource != Resource::EVENTS
         {
             errors.extend(meta::validate_update(value, old));
-            // The built-in kinds' own rules of metadata know the finalizers that are theirs.
-            if scope.kind.custom().is_none() {
+            // Kubernetes' own kinds know the finalizers that are theirs; those of another project,
+            // definitions and what they define, do not ask.
+            if scope.kind.custom().is_none() && scope.kind.resource != Resource::DEFINITIONS {
                 errors.extend(meta::unknown_finalizers(value));
             }
         }
