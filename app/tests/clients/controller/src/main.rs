@@ -23,7 +23,14 @@ const MANAGER: &str = "pages.example.com";
 
 /// A page of text.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[kube(group = "example.com", version = "v1", kind = "Page", namespaced, status = "PageStatus", shortname = "pg")]
+#[kube(
+    group = "example.com",
+    version = "v1",
+    kind = "Page",
+    namespaced,
+    status = "PageStatus",
+    shortname = "pg"
+)]
 #[kube(printcolumn = r#"{"name":"Words","type":"integer","jsonPath":".status.words"}"#)]
 #[serde(rename_all = "camelCase")]
 struct PageSpec {
@@ -53,7 +60,8 @@ enum Error {
 }
 
 async fn reconcile(page: Arc<Page>, shared: Arc<Shared>) -> Result<Action, Error> {
-    let pages: Api<Page> = Api::namespaced(shared.client.clone(), &page.namespace().unwrap_or_default());
+    let pages: Api<Page> =
+        Api::namespaced(shared.client.clone(), &page.namespace().unwrap_or_default());
     finalizer(&pages, "example.com/page", page, |event| async {
         match event {
             Event::Apply(page) => apply(&page, &shared).await,
@@ -77,15 +85,22 @@ async fn apply(page: &Page, shared: &Shared) -> Result<Action, kube::Error> {
     let ours = PatchParams::apply(MANAGER).force();
     maps.patch(&name, &ours, &Patch::Apply(map)).await?;
     let words = page.spec.text.split_whitespace().count();
-    let status = json!({"apiVersion": "example.com/v1", "kind": "Page", "status": {"words": words}});
+    let status =
+        json!({"apiVersion": "example.com/v1", "kind": "Page", "status": {"words": words}});
     let pages: Api<Page> = Api::namespaced(shared.client.clone(), &namespace);
-    pages.patch_status(&name, &ours, &Patch::Apply(status)).await?;
+    pages
+        .patch_status(&name, &ours, &Patch::Apply(status))
+        .await?;
     Ok(Action::requeue(Duration::from_secs(300)))
 }
 
 async fn clean(page: &Page, shared: &Shared) -> Result<Action, kube::Error> {
-    let maps: Api<ConfigMap> = Api::namespaced(shared.client.clone(), &page.namespace().unwrap_or_default());
-    match maps.delete(&page.name_any(), &DeleteParams::default()).await {
+    let maps: Api<ConfigMap> =
+        Api::namespaced(shared.client.clone(), &page.namespace().unwrap_or_default());
+    match maps
+        .delete(&page.name_any(), &DeleteParams::default())
+        .await
+    {
         Err(kube::Error::Api(status)) if status.code == 404 => {}
         other => drop(other?),
     }
@@ -98,7 +113,13 @@ async fn clean(page: &Page, shared: &Shared) -> Result<Action, kube::Error> {
 async fn define(client: &Client) -> anyhow::Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let name = "pages.example.com";
-    definitions.patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(Page::crd())).await?;
+    definitions
+        .patch(
+            name,
+            &PatchParams::apply(MANAGER),
+            &Patch::Apply(Page::crd()),
+        )
+        .await?;
     let established = await_condition(definitions, name, conditions::is_crd_established());
     tokio::time::timeout(Duration::from_secs(30), established).await??;
     Ok(())
@@ -106,9 +127,19 @@ async fn define(client: &Client) -> anyhow::Result<()> {
 
 async fn refuses_what_the_schema_forbids(client: &Client) -> anyhow::Result<()> {
     let pages: Api<Page> = Api::default_namespaced(client.clone());
-    let wrong = Page::new("wrong", PageSpec { text: "x".to_owned(), level: 99 });
+    let wrong = Page::new(
+        "wrong",
+        PageSpec {
+            text: "x".to_owned(),
+            level: 99,
+        },
+    );
     match pages.create(&PostParams::default(), &wrong).await {
-        Err(kube::Error::Api(status)) if status.code == 422 && status.message.contains("spec.level") => Ok(()),
+        Err(kube::Error::Api(status))
+            if status.code == 422 && status.message.contains("spec.level") =>
+        {
+            Ok(())
+        }
         other => anyhow::bail!("not refused: {other:?}"),
     }
 }
@@ -116,12 +147,17 @@ async fn refuses_what_the_schema_forbids(client: &Client) -> anyhow::Result<()> 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let path = std::env::args().nth(1).unwrap_or_default();
-    let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?;
+    let config =
+        Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default())
+            .await?;
     let client = Client::try_from(config)?;
     define(&client).await?;
     refuses_what_the_schema_forbids(&client).await?;
     println!("ready");
-    let shared = Arc::new(Shared { client: client.clone(), done: Notify::new() });
+    let shared = Arc::new(Shared {
+        client: client.clone(),
+        done: Notify::new(),
+    });
     let pages: Api<Page> = Api::all(client.clone());
     let maps: Api<ConfigMap> = Api::all(client.clone());
     let controller = Controller::new(pages, watcher::Config::default())
@@ -135,8 +171,10 @@ async fn main() -> anyhow::Result<()> {
             shared.clone(),
         )
         .for_each(|_| futures::future::ready(()));
+    // A task of its own: it has the last finalizer to remove after the last clean-up.
+    let controller = tokio::spawn(controller);
     tokio::select! {
-        () = controller => anyhow::bail!("the controller ended"),
+        ended = controller => anyhow::bail!("the controller ended: {ended:?}"),
         () = tokio::time::sleep(Duration::from_secs(120)) => anyhow::bail!("nobody deleted the last page"),
         () = shared.done.notified() => {}
     }
