@@ -22,10 +22,11 @@ impl Loaded {
         matches!(kind, "Namespace" | "CustomResourceDefinition")
     }
 
-    /// Whether it defines a kind of this name.
-    pub(crate) fn defines(&self, kind: &str) -> bool {
-        self.object["kind"] == "CustomResourceDefinition"
-            && self.object["spec"]["names"]["kind"] == kind
+    /// The kind that it defines, if it is a definition.
+    pub(crate) fn defines(&self) -> Option<&str> {
+        let is_definition = self.object["kind"] == "CustomResourceDefinition";
+        let kind = self.object["spec"]["names"]["kind"].as_str();
+        kind.filter(|_| is_definition)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::load::{Loaded, load};
 use apid::Client;
 use model::{ApiError, ObjectKey, View, Write};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ pub(crate) struct Seeded {
     pub(crate) failed: usize,
 }
 
-/// How long a definition may take until its kind is served.
+/// How long definitions may take until their kinds are served.
 const ESTABLISHED: Duration = Duration::from_secs(10);
 
 /// Applies every object, Namespaces and definitions first, and says what became of each.
@@ -29,10 +30,14 @@ pub(crate) async fn apply(client: &Client, paths: &[PathBuf]) -> Seeded {
         eprintln!("error: {error:#}");
     }
     loading.objects.sort_by_key(|loaded| !loaded.comes_first());
+    let defined: BTreeSet<&str> = loading.objects.iter().filter_map(Loaded::defines).collect();
+    // One wait for all kinds: a definition that is never served must not hold up each object.
+    let mut deadline = None;
     for loaded in &loading.objects {
         let kind = loaded.object["kind"].as_str().unwrap_or_default();
-        if loading.objects.iter().any(|other| other.defines(kind)) {
-            wait_for_kind(client, &loaded.object).await;
+        if defined.contains(kind) {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + ESTABLISHED);
+            wait_for_kind(client, &loaded.object, deadline).await;
         }
         match apply_one(client, loaded).await {
             Ok(line) => {
@@ -51,14 +56,13 @@ pub(crate) async fn apply(client: &Client, paths: &[PathBuf]) -> Seeded {
 
 /// Waits until the object's kind is served, but not for ever: what is wrong with the definition
 /// has been said already.
-async fn wait_for_kind(client: &Client, object: &Value) {
+async fn wait_for_kind(client: &Client, object: &Value, deadline: Instant) {
     let text = |key: &str| object[key].as_str().unwrap_or_default();
     let is_served = || {
         let registry = client.registry();
         registry.by_kind(text("apiVersion"), text("kind")).is_some()
     };
-    let begin = Instant::now();
-    while !is_served() && begin.elapsed() < ESTABLISHED {
+    while !is_served() && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

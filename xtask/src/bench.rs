@@ -1,7 +1,7 @@
 //! Benches: release builds, the peer found on PATH, one run.
 
 use crate::check::run;
-use crate::root;
+use crate::{root, target_dir};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,7 +11,7 @@ pub(crate) fn api(arguments: &[&str]) -> Result<()> {
     let mut build = Command::new("cargo");
     build.args(["build", "--release", "-p", "app", "-p", "benches"]);
     run(build.current_dir(root()))?;
-    let built = target().join("release");
+    let built = target_dir().join("release");
     let mut bench = Command::new(built.join("benches"));
     bench
         .arg("api")
@@ -24,10 +24,6 @@ pub(crate) fn api(arguments: &[&str]) -> Result<()> {
         None => eprintln!("etcd is not on PATH (Debian: etcd-server): our figures stand alone"),
     }
     run(bench.args(arguments))
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

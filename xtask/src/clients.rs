@@ -5,7 +5,7 @@
 //! of them is the workspace's.
 
 use crate::check::run;
-use crate::root;
+use crate::{root, target_dir};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +22,7 @@ impl Clients {
     /// a word about it; its test says so too.
     pub(crate) fn install(tools: &Path) -> Result<Self> {
         let clients = Self {
-            folder: target().join("clients"),
+            folder: target_dir().join("clients"),
         };
         std::fs::create_dir_all(&clients.folder)?;
         clients.python(tools)?;
@@ -82,9 +82,4 @@ impl Clients {
 
 fn source(name: &str) -> PathBuf {
     root().join("app/tests/clients").join(name)
-}
-
-fn target() -> PathBuf {
-    let own = || root().join("target");
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(own, PathBuf::from)
 }

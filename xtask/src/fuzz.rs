@@ -2,9 +2,8 @@
 //! on a stable compiler.
 
 use crate::check::run;
-use crate::root;
+use crate::{root, target_dir};
 use anyhow::{Result, bail};
-use std::path::PathBuf;
 use std::process::Command;
 
 /// What can be fuzzed: the programs in `fuzz/src/bin`.
@@ -34,7 +33,7 @@ pub(crate) fn fuzz(target: &str, seconds: u64) -> Result<()> {
             TARGETS.join(", ")
         );
     }
-    let folder = folder();
+    let folder = target_dir().join("fuzz");
     let (corpus, findings) = (folder.join("corpus").join(target), folder.join("findings"));
     std::fs::create_dir_all(&corpus)?;
     std::fs::create_dir_all(&findings)?;
@@ -62,11 +61,4 @@ pub(crate) fn fuzz(target: &str, seconds: u64) -> Result<()> {
         .arg(format!("-max_len={LONGEST_INPUT}"))
         .arg(format!("-artifact_prefix={}/{target}-", findings.display()))
         .args(["-print_final_stats=1", "-verbosity=0"]))
-}
-
-fn folder() -> PathBuf {
-    let own = || root().join("target");
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(own, PathBuf::from)
-        .join("fuzz")
 }

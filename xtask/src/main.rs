@@ -52,3 +52,9 @@ fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_owned()
 }
+
+/// Where cargo puts what it builds.
+fn target_dir() -> PathBuf {
+    let own = || root().join("target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(own, PathBuf::from)
+}

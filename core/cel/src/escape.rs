@@ -34,8 +34,9 @@ const CODES: [(&str, &str); 4] = [
     ("/", "__slash__"),
 ];
 
-/// Whether a name is a word of the language; as a field it may be written plainly, too.
-pub(crate) fn is_reserved(name: &str) -> bool {
+/// Whether a name is a word of the language, and so no identifier; as a field it may be written
+/// plainly, too.
+pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 

@@ -52,7 +52,7 @@ pub use cost::CostEstimate;
 pub use decl::{Decl, Format, ListKind, Property};
 pub use env::Env;
 pub use error::{CompileError, EvalError};
-pub use escape::{escape, unescape};
+pub use escape::{escape, is_reserved, unescape};
 pub use program::{Outcome, Program};
 pub use types::{ObjectType, Type};
 pub use value::{AccessRequest, Authorizer, Decision, Str, Value};

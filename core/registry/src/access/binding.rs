@@ -9,44 +9,13 @@ use ::access::RBAC_GROUP;
 use model::{ApiError, FieldError};
 use serde_json::{Value, json};
 
-/// The rules of RoleBindings.
-pub(crate) struct RoleBindings;
-
-/// The rules of ClusterRoleBindings.
-pub(crate) struct ClusterRoleBindings;
-
-impl Strategy for RoleBindings {
-    fn default(&self, object: &mut Value) {
-        default(object);
-    }
-
-    fn admit(
-        &self,
-        object: &mut Value,
-        old: Option<&Value>,
-        context: &Context<'_>,
-    ) -> Result<(), ApiError> {
-        admit(object, old, context)
-    }
-
-    fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
-        names::path_segment_name(name, prefix)
-    }
-
-    fn validate(&self, object: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        binding(object, true)
-    }
-
-    fn validate_update(&self, object: &Value, old: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        update(object, old, true)
-    }
-
-    fn allow_create_on_update(&self) -> bool {
-        true
-    }
+/// The rules of RoleBindings, and of ClusterRoleBindings.
+pub(crate) struct Bindings {
+    /// Whether they bind in one namespace
+    pub(crate) namespaced: bool,
 }
 
-impl Strategy for ClusterRoleBindings {
+impl Strategy for Bindings {
     fn default(&self, object: &mut Value) {
         default(object);
     }
@@ -65,11 +34,11 @@ impl Strategy for ClusterRoleBindings {
     }
 
     fn validate(&self, object: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        binding(object, false)
+        binding(object, self.namespaced)
     }
 
     fn validate_update(&self, object: &Value, old: &Value, _: &Context<'_>) -> Vec<FieldError> {
-        update(object, old, false)
+        update(object, old, self.namespaced)
     }
 
     fn allow_create_on_update(&self) -> bool {

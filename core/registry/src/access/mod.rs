@@ -8,7 +8,7 @@ mod role;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use binding::{ClusterRoleBindings, RoleBindings};
+pub(crate) use binding::Bindings;
 pub use review::review_errors;
 pub(crate) use role::{ClusterRoles, Roles};
 

@@ -19,31 +19,6 @@ const MOST_CONDITIONS: usize = 64;
 const MOST_ANNOTATIONS: usize = 20;
 const LONGEST_ANNOTATION: usize = 5 * 1024;
 
-/// Words that are no identifiers.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
-
 impl Strategy for ValidatingPolicies {
     fn default(&self, object: &mut Value) {
         if let Some(spec) = object.get_mut("spec").filter(|spec| spec.is_object()) {
@@ -342,7 +317,7 @@ fn is_identifier(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(inner)
-        && !RESERVED.contains(&name)
+        && !cel::is_reserved(name)
 }
 
 fn param_kind(errors: &mut Errors, path: &Path, kind: &Value) {

@@ -3,11 +3,10 @@
 use super::replicas::{self, TEMPLATE, immutable_selector, nonnegative};
 use crate::Context;
 use crate::declared::{Check, Declared};
-use crate::field::path::{Errors, Path, go_struct};
+use crate::field::path::{Errors, Path};
 use crate::field::read::{Read, copy_field, ensure, remove, same, set, set_default};
 use crate::field::selector;
 use crate::work::podspec;
-use model::go_quote;
 use serde_json::{Value, json};
 
 /// The rules of DaemonSets.
@@ -144,30 +143,10 @@ fn strategy(errors: &mut Errors, strategy: &Value, path: &Path) {
         _ => {
             errors.not_supported(path, "", &["RollingUpdate", "OnDelete"]);
             if let Some(last) = errors.0.last_mut() {
-                last.value = Some(go_strategy(strategy));
+                last.value = Some(replicas::go_strategy(strategy));
             }
         }
     }
-}
-
-fn go_strategy(strategy: &Value) -> String {
-    let rolling = strategy.at("rollingUpdate");
-    let number = |key: &str| match rolling.at(key) {
-        Value::Null => "0".to_owned(),
-        value => value.to_string(),
-    };
-    let shown = if rolling.is_null() {
-        "null".to_owned()
-    } else {
-        go_struct(&[
-            ("MaxUnavailable", number("maxUnavailable")),
-            ("MaxSurge", number("maxSurge")),
-        ])
-    };
-    go_struct(&[
-        ("Type", go_quote(strategy.text("type"))),
-        ("RollingUpdate", shown),
-    ])
 }
 
 fn rolling_update(errors: &mut Errors, rolling: &Value, path: &Path) {

@@ -2,10 +2,9 @@
 
 use super::replicas::{self, TEMPLATE, immutable_selector, nonnegative};
 use crate::declared::{Check, Declared};
-use crate::field::path::{Errors, Path, go_struct};
+use crate::field::path::{Errors, Path};
 use crate::field::read::{Read, copy_field, ensure, same, set_default};
 use crate::field::selector;
-use model::go_quote;
 use serde_json::Value;
 
 /// The rules of Deployments.
@@ -111,30 +110,10 @@ fn strategy(errors: &mut Errors, strategy: &Value, path: &Path) {
         _ => {
             errors.not_supported(path, "", &["Recreate", "RollingUpdate"]);
             if let Some(last) = errors.0.last_mut() {
-                last.value = Some(go_strategy(strategy));
+                last.value = Some(replicas::go_strategy(strategy));
             }
         }
     }
-}
-
-fn go_strategy(strategy: &Value) -> String {
-    let rolling = strategy.at("rollingUpdate");
-    let number = |key: &str| match rolling.at(key) {
-        Value::Null => "0".to_owned(),
-        value => value.to_string(),
-    };
-    let shown = if rolling.is_null() {
-        "null".to_owned()
-    } else {
-        go_struct(&[
-            ("MaxUnavailable", number("maxUnavailable")),
-            ("MaxSurge", number("maxSurge")),
-        ])
-    };
-    go_struct(&[
-        ("Type", go_quote(strategy.text("type"))),
-        ("RollingUpdate", shown),
-    ])
 }
 
 fn rolling_update(errors: &mut Errors, rolling: &Value, path: &Path) {

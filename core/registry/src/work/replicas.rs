@@ -5,9 +5,10 @@
 
 use super::podspec::{self, options::Options};
 use crate::declared;
-use crate::field::path::{Errors, IMMUTABLE, NEGATIVE, Path};
+use crate::field::path::{Errors, IMMUTABLE, NEGATIVE, Path, go_struct};
 use crate::field::read::{Read, same};
 use crate::field::{names, selector, words};
+use model::go_quote;
 use serde_json::Value;
 
 /// `spec.selector`; `kind` stands in the text about an empty one.
@@ -191,4 +192,25 @@ pub(crate) fn set_status(errors: &mut Errors, status: &Value, path: &Path) {
     at_most(errors, status, path, &keys, limit);
     let limit = ("readyReplicas", "cannot be greater than readyReplicas");
     at_most(errors, status, path, &["availableReplicas"], limit);
+}
+
+/// An update strategy with its `rollingUpdate` as Go prints the struct.
+pub(super) fn go_strategy(strategy: &Value) -> String {
+    let rolling = strategy.at("rollingUpdate");
+    let number = |key: &str| match rolling.at(key) {
+        Value::Null => "0".to_owned(),
+        value => value.to_string(),
+    };
+    let shown = if rolling.is_null() {
+        "null".to_owned()
+    } else {
+        go_struct(&[
+            ("MaxUnavailable", number("maxUnavailable")),
+            ("MaxSurge", number("maxSurge")),
+        ])
+    };
+    go_struct(&[
+        ("Type", go_quote(strategy.text("type"))),
+        ("RollingUpdate", shown),
+    ])
 }
