@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Core crates may depend on `model`, and on these.
-const CORE_ARROWS: [(&str, &str); 9] = [
+const CORE_ARROWS: [(&str, &str); 10] = [
+    ("proxy", "nft"),
     ("api", "access"),
     ("registry", "access"),
     ("schema", "cel"),

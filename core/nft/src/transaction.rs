@@ -1,0 +1,38 @@
+//! Steps from one ruleset to another.
+
+use crate::{Base, Element, Name, Rule, SetSpec};
+
+/// One step. All are about one table, which the first batch makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Make a chain
+    AddChain(Name, Option<Base>),
+    /// Make a set
+    AddSet(Name, SetSpec),
+    /// Take elements out of a set; only their keys count
+    DeleteElements(Name, Vec<Element>),
+    /// Put elements into a set
+    AddElements(Name, Vec<Element>),
+    /// Take all rules out of a chain
+    FlushChain(Name),
+    /// Put a rule at the end of a chain
+    AddRule(Name, Rule),
+    /// Remove an empty chain that nothing jumps to
+    DeleteChain(Name),
+    /// Remove a set that no rule names
+    DeleteSet(Name),
+}
+
+/// Steps that the kernel takes all or none of, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// The steps
+    pub ops: Vec<Op>,
+}
+
+impl Transaction {
+    /// True when nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+}

@@ -1,0 +1,4 @@
+//! What the Linux kernel does for us, over netlink and system calls: nf_tables, connection
+//! tracking, network namespaces, links, addresses and routes.
+//!
+//! **Boundary.** The only crate with `unsafe`. It applies and observes; it decides nothing.
