@@ -20,6 +20,7 @@
 mod data;
 mod expr;
 mod ruleset;
+mod text;
 mod transaction;
 
 pub use data::{Data, MAX_DATA};

@@ -75,6 +75,23 @@ pub enum FieldType {
     Mark,
 }
 
+impl FieldType {
+    /// Number of its bytes.
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Ipv4Addr | Self::Mark => 4,
+            Self::Ipv6Addr => 16,
+            Self::InetProto => 1,
+            Self::InetService => 2,
+        }
+    }
+
+    /// Number of bytes of the registers that it fills.
+    pub const fn padded(self) -> usize {
+        self.len().next_multiple_of(4)
+    }
+}
+
 /// What the elements of a set carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetValue {

@@ -23,6 +23,22 @@ pub enum Op {
     DeleteSet(Name),
 }
 
+impl Op {
+    /// Name of the chain or set that it is about.
+    pub fn object(&self) -> &Name {
+        match self {
+            Self::AddChain(name, _)
+            | Self::AddSet(name, _)
+            | Self::DeleteElements(name, _)
+            | Self::AddElements(name, _)
+            | Self::FlushChain(name)
+            | Self::AddRule(name, _)
+            | Self::DeleteChain(name)
+            | Self::DeleteSet(name) => name,
+        }
+    }
+}
+
 /// Steps that the kernel takes all or none of, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
