@@ -43,24 +43,45 @@ pub(crate) fn install() -> Result<PathBuf> {
         unpack.args(["-c", UNPACK]).arg(&folder);
         run(&mut unpack)?;
     }
-    install_dig();
+    install_packages();
     Ok(folder)
 }
 
-/// `dig` is wanted by the DNS tests; without it they say so. Installing it needs root.
-fn install_dig() {
-    if Command::new("dig").arg("-v").output().is_ok() {
+/// Programs of Debian packages that some tests drive; without them those tests say so.
+const PACKAGES: [(&str, &str); 4] = [
+    ("dig", "bind9-dnsutils"),
+    ("nft", "nftables"),
+    ("conntrack", "conntrack"),
+    ("ip", "iproute2"),
+];
+
+/// Installs what is missing of [`PACKAGES`], which needs root.
+fn install_packages() {
+    let missing: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|(program, _)| !on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
         return;
     }
-    for arguments in [
-        &["update", "-q"][..],
-        &["install", "-y", "-q", "bind9-dnsutils"][..],
-    ] {
+    let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
+    install.extend(&missing);
+    for arguments in [&["update", "-q"][..], &install] {
         if let Err(error) = run(Command::new("apt-get").args(arguments)) {
-            eprintln!("dig is not installed ({error}); install bind9-dnsutils to run its tests");
+            let missing = missing.join(" ");
+            eprintln!("not installed ({error}): install {missing} to run all tests");
             return;
         }
     }
+}
+
+/// Whether a program is there; system programs may lie outside a user's PATH.
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|folder| folder.join(program).is_file())
 }
 
 fn folder() -> Result<PathBuf> {
