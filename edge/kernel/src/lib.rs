@@ -2,3 +2,7 @@
 //! tracking, network namespaces, links, addresses and routes.
 //!
 //! **Boundary.** The only crate with `unsafe`. It applies and observes; it decides nothing.
+
+mod netlink;
+
+pub use netlink::NetlinkError;
