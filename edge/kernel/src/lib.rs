@@ -6,3 +6,4 @@
 mod netlink;
 
 pub use netlink::NetlinkError;
+pub mod netns;
