@@ -21,6 +21,7 @@ mod balancer;
 mod diff;
 mod endpoints;
 mod gotchas;
+pub mod kernel;
 mod plan;
 mod planner;
 mod types;
