@@ -6,4 +6,5 @@
 mod netlink;
 
 pub use netlink::NetlinkError;
+pub mod link;
 pub mod netns;
