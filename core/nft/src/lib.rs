@@ -17,13 +17,18 @@
 //! **Does not** know Services, nor open sockets.
 #![forbid(unsafe_code)]
 
+mod apply;
 mod data;
+mod diff;
 mod expr;
+mod names;
 mod ruleset;
 mod text;
 mod transaction;
 
+pub use apply::{ApplyError, ApplyErrorReason};
 pub use data::{Data, MAX_DATA};
+pub use diff::diff;
 pub use expr::{
     CmpOp, CtDirection, CtKey, DynsetOp, Expr, Family, FibResult, MetaKey, PayloadBase, Reg,
     RejectWith, Verdict, state, status,

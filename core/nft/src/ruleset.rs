@@ -77,7 +77,7 @@ pub enum FieldType {
 
 impl FieldType {
     /// Number of its bytes.
-    pub const fn len(self) -> usize {
+    pub const fn width(self) -> usize {
         match self {
             Self::Ipv4Addr | Self::Mark => 4,
             Self::Ipv6Addr => 16,
@@ -88,7 +88,7 @@ impl FieldType {
 
     /// Number of bytes of the registers that it fills.
     pub const fn padded(self) -> usize {
-        self.len().next_multiple_of(4)
+        self.width().next_multiple_of(4)
     }
 }
 

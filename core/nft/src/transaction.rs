@@ -51,4 +51,13 @@ impl Transaction {
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
+
+    /// This transaction without the chain removals at its end, and those. Kernels before 6.2
+    /// refuse to remove a chain in the batch that removes the map elements that led to it.
+    pub fn split_removals(mut self) -> (Self, Self) {
+        let removal = |op: &Op| matches!(op, Op::DeleteChain(_));
+        let last = self.ops.iter().rposition(|op| !removal(op));
+        let later = self.ops.split_off(last.map_or(0, |last| last + 1));
+        (self, Self { ops: later })
+    }
 }

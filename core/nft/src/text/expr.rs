@@ -238,7 +238,7 @@ impl Display for Constant<'_> {
             (Kind::Field(FieldType::Mark) | Kind::Mask, Some(number), _) => {
                 write!(f, "{number:#010x}")
             }
-            (Kind::Field(field), ..) if bytes.len() == field.len() => {
+            (Kind::Field(field), ..) if bytes.len() == field.width() => {
                 write!(f, "{}", Field(field, bytes))
             }
             (Kind::Number, Some(number), _) if number < 0x1_0000 => write!(f, "{number}"),
