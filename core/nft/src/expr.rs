@@ -307,4 +307,7 @@ pub enum Expr {
     Notrack,
     /// Counts packets and bytes
     Counter,
+    /// Read from a kernel, and none of the above: somebody else's. No plan holds it, so a rule
+    /// with it never equals a planned one
+    Foreign(Name),
 }

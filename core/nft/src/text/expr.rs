@@ -129,6 +129,7 @@ impl Known {
             Expr::Reject(RejectWith::TcpReset) => f.write_str("reject with tcp reset"),
             Expr::Notrack => f.write_str("notrack"),
             Expr::Counter => f.write_str("counter"),
+            Expr::Foreign(name) => write!(f, "foreign {name}"),
         }
     }
 
