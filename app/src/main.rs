@@ -15,6 +15,8 @@ mod load;
 mod logging;
 mod marker;
 mod metrics;
+#[expect(dead_code, reason = "joined to the commands next")]
+mod node;
 mod plan;
 mod pods;
 mod problems;

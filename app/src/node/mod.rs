@@ -1,0 +1,3 @@
+//! The service proxy of one node: what `portolan up` and `portolan run --role node` share.
+
+pub(crate) mod agent;
