@@ -21,9 +21,11 @@ mod apply;
 mod data;
 mod diff;
 mod expr;
+mod hash;
 mod names;
 mod ruleset;
 mod text;
+pub mod trace;
 mod transaction;
 
 pub use apply::{ApplyError, ApplyErrorReason};
@@ -33,6 +35,7 @@ pub use expr::{
     CmpOp, CtDirection, CtKey, DynsetOp, Expr, Family, FibResult, MetaKey, PayloadBase, Reg,
     RejectWith, Verdict, state, status,
 };
+pub use hash::{jhash, scale};
 pub use ruleset::{
     Base, Chain, ChainKind, Element, FieldType, Hook, Name, Rule, Ruleset, Set, SetSpec, SetValue,
     Value,

@@ -15,7 +15,7 @@ mod expr;
 mod fields;
 
 use crate::{
-    Base, Chain, ChainKind, Element, FieldType, Hook, Name, Op, Rule, Ruleset, Set, SetSpec,
+    Base, Chain, ChainKind, Data, Element, FieldType, Hook, Name, Op, Rule, Ruleset, Set, SetSpec,
     SetValue, Transaction, Value, Verdict,
 };
 use fields::{Duration, Fields, Hex, Types};
@@ -203,6 +203,14 @@ impl Display for ElementText<'_> {
             (Value::Data(data), None) => write!(f, " : {}", Hex(data.as_slice()))?,
         }
         comment(f, note.as_deref())
+    }
+}
+
+/// A key of a set, by its types when the set is known.
+pub(crate) fn key(set: Option<&Set>, key: &Data) -> String {
+    match set {
+        Some(set) => Fields(&set.spec.key, key).to_string(),
+        None => Hex(key.as_slice()).to_string(),
     }
 }
 
