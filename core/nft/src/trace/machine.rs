@@ -215,7 +215,8 @@ impl<'a, 'b> Machine<'a, 'b> {
                 }
                 After::Next
             }
-            Expr::Counter => After::Next,
+            // What a foreign step does is not known; it is passed.
+            Expr::Counter | Expr::Foreign(_) => After::Next,
         }
     }
 
