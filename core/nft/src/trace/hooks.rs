@@ -128,10 +128,9 @@ impl Flight<'_> {
         if self.world.is_local(destination) {
             return Ok(LOOPBACK.into());
         }
-        self.world
-            .route(destination)
-            .cloned()
-            .ok_or(Fate::Unroutable)
+        let inside = self.packet.source.ip().is_loopback();
+        let route = self.world.route(destination).filter(|_| !inside);
+        route.cloned().ok_or(Fate::Unroutable)
     }
 
     /// Everything that is registered at a hook, lowest priority first.
