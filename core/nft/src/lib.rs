@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod check;
 mod data;
 mod diff;
 mod expr;
@@ -29,6 +30,7 @@ pub mod trace;
 mod transaction;
 
 pub use apply::{ApplyError, ApplyErrorReason};
+pub use check::{Violation, check};
 pub use data::{Data, MAX_DATA};
 pub use diff::diff;
 pub use expr::{
