@@ -140,7 +140,9 @@ impl Ruleset {
             if let Some(target) = missing {
                 return Err(ApplyErrorReason::NoSuchTarget(target.clone()));
             }
-            if set.elements.insert(element.key, element.clone()).is_some() {
+            let old = set.elements.insert(element.key, element.clone());
+            // What passes away by itself may or may not be there.
+            if old.is_some() && !set.spec.dynamic {
                 return Err(ApplyErrorReason::ElementExists(element.key));
             }
         }

@@ -1,0 +1,5 @@
+//! Rulesets of nodes: the laws of planning, verdicts of rules against those of the API's
+//! documentation, and cases.
+
+mod generate;
+mod laws;
