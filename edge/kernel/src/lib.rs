@@ -8,3 +8,4 @@ mod netlink;
 pub use netlink::NetlinkError;
 pub mod link;
 pub mod netns;
+pub mod nftables;

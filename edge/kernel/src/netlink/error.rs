@@ -68,29 +68,29 @@ impl std::fmt::Display for Detail<'_> {
     }
 }
 
-/// What an `NLMSG_ERROR` message says: `Ok` for an acknowledgement.
-pub(super) fn acknowledgement(message: &Message<'_>) -> Result<(), NetlinkError> {
-    let code = message
-        .body
-        .first_chunk()
-        .map_or(-libc::EBADMSG, |bytes| i32::from_ne_bytes(*bytes));
-    if code == 0 {
-        return Ok(());
-    }
-    let mut refusal = (None, None);
-    for attr in details(message) {
-        match attr.kind {
-            ATTR_MSG => refusal.0 = attr.text().map(str::to_owned),
-            ATTR_OFFS => refusal.1 = attr.u32(),
-            _ => {}
+impl Message<'_> {
+    /// What an `NLMSG_ERROR` message says: `Ok` for an acknowledgement.
+    pub(crate) fn acknowledgement(&self) -> Result<(), NetlinkError> {
+        let code = self.body.first_chunk();
+        let code = code.map_or(-libc::EBADMSG, |bytes| i32::from_ne_bytes(*bytes));
+        if code >= 0 {
+            return Ok(());
         }
+        let (mut text, mut offset) = (None, None);
+        for attr in details(self) {
+            match attr.kind {
+                ATTR_MSG => text = attr.text().map(str::to_owned),
+                ATTR_OFFS => offset = attr.u32(),
+                _ => {}
+            }
+        }
+        Err(NetlinkError::Refused {
+            errno: code.saturating_neg(),
+            message: text,
+            offset,
+            seq: self.seq,
+        })
     }
-    Err(NetlinkError::Refused {
-        errno: code.saturating_neg(),
-        message: refusal.0,
-        offset: refusal.1,
-        seq: message.seq,
-    })
 }
 
 fn details<'a>(message: &Message<'a>) -> Attrs<'a> {

@@ -71,9 +71,8 @@ impl<'a> Attrs<'a> {
     }
 
     /// The first of that type.
-    pub(crate) fn find(self, kind: u16) -> Option<Attr<'a>> {
-        let mut attrs = self;
-        attrs.find_map(|attr| (attr.kind == kind).then_some(attr))
+    pub(crate) fn find(mut self, kind: u16) -> Option<Attr<'a>> {
+        Iterator::find(&mut self, |attr| attr.kind == kind)
     }
 }
 

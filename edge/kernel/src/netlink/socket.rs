@@ -4,7 +4,6 @@
     reason = "no safe wrapper knows the options of netlink sockets"
 )]
 
-use crate::netlink::error::acknowledgement;
 use crate::netlink::{Message, Messages, NetlinkError, Writer};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -16,11 +15,13 @@ use std::time::Duration;
 const RECEIVE: usize = 64 * 1024;
 /// Answers of the kernel are there when sending returns; more than this is a bug somewhere.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What the kernel needs beside a datagram.
+const OVERHEAD: usize = 4096;
 /// How often a dump is begun anew when tables change under it.
 const DUMPS: u32 = 20;
 
 /// Flags of a request that wants to be acknowledged, and others besides.
-pub(crate) fn request_flags(more: i32) -> u16 {
+fn request_flags(more: i32) -> u16 {
     (libc::NLM_F_REQUEST | libc::NLM_F_ACK | more) as u16
 }
 
@@ -63,28 +64,74 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Makes room for that many bytes in flight; as much as is allowed when the right to exceed
-    /// the system's limit is missing.
+    /// Makes room for that many bytes in flight, each way unless it is zero; as much as is allowed
+    /// when the right to exceed the system's limit is missing.
     pub(crate) fn set_buffers(&self, send: usize, receive: usize) {
-        if sockopt::set_socket_send_buffer_size_force(&self.fd, send).is_err() {
-            let _ = sockopt::set_socket_send_buffer_size(&self.fd, send);
+        let fd = &self.fd;
+        if send != 0 && sockopt::set_socket_send_buffer_size_force(fd, send).is_err() {
+            let _ = sockopt::set_socket_send_buffer_size(fd, send);
         }
-        if sockopt::set_socket_recv_buffer_size_force(&self.fd, receive).is_err() {
-            let _ = sockopt::set_socket_recv_buffer_size(&self.fd, receive);
+        if receive != 0 && sockopt::set_socket_recv_buffer_size_force(fd, receive).is_err() {
+            let _ = sockopt::set_socket_recv_buffer_size(fd, receive);
         }
+    }
+
+    /// Makes room for one datagram of that many bytes, if it is allowed.
+    pub(crate) fn make_room(&self, datagram: usize) {
+        if datagram > self.room() {
+            self.set_buffers(datagram + OVERHEAD, 0);
+        }
+    }
+
+    /// Largest datagram that can be sent.
+    pub(crate) fn room(&self) -> usize {
+        let size = sockopt::socket_send_buffer_size(&self.fd).unwrap_or_default();
+        size.saturating_sub(OVERHEAD)
+    }
+
+    /// Receives what is sent to a group from now on, but for what one port causes.
+    pub(crate) fn join(&self, group: i32, but: u32) -> Result<(), NetlinkError> {
+        self.ignore(but)?;
+        self.set_option(libc::NETLINK_ADD_MEMBERSHIP, group)
+    }
+
+    /// Lets the kernel drop datagrams whose first message names that port.
+    fn ignore(&self, port: u32) -> Result<(), NetlinkError> {
+        let step = |code: u32, jt: u8, k: u32| libc::sock_filter {
+            code: code as u16,
+            jt,
+            jf: 0,
+            k,
+        };
+        // Filters load numbers as if they were in network order.
+        let mut program = [
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 12),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, port.to_be()),
+            step(libc::BPF_RET | libc::BPF_K, 0, u32::MAX),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0),
+        ];
+        let filter = libc::sock_fprog {
+            len: program.len() as u16,
+            filter: program.as_mut_ptr(),
+        };
+        self.option(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
     }
 
     /// Sets an option of the level `SOL_NETLINK`.
     pub(crate) fn set_option(&self, option: i32, value: i32) -> Result<(), NetlinkError> {
+        self.option(libc::SOL_NETLINK, option, &value)
+    }
+
+    fn option<T>(&self, level: i32, option: i32, value: &T) -> Result<(), NetlinkError> {
         // SAFETY: the descriptor is open, and the pointer and length describe `value`, which
-        // outlives the call.
+        // outlives the call. What `value` points to in turn does too, for the kernel copies it.
         let done = unsafe {
             libc::setsockopt(
                 self.fd.as_raw_fd(),
-                libc::SOL_NETLINK,
+                level,
                 option,
-                std::ptr::from_ref(&value).cast(),
-                size_of::<i32>() as libc::socklen_t,
+                std::ptr::from_ref(value).cast(),
+                size_of::<T>() as libc::socklen_t,
             )
         };
         match done {
@@ -102,6 +149,11 @@ impl Socket {
     pub(crate) fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.checked_add(1).unwrap_or(1);
         self.seq
+    }
+
+    /// Goes on with sequence numbers behind that one.
+    pub(crate) fn advance(&mut self, seq: u32) {
+        self.seq = seq;
     }
 
     /// Sends messages as one datagram.
@@ -163,7 +215,7 @@ impl Socket {
             };
             for message in messages.filter(|message| message.seq == seq) {
                 match i32::from(message.kind) {
-                    libc::NLMSG_ERROR => return acknowledgement(&message),
+                    libc::NLMSG_ERROR => return message.acknowledgement(),
                     libc::NLMSG_NOOP => {}
                     _ => answer(&message),
                 }
@@ -212,10 +264,10 @@ impl Socket {
             for message in messages.filter(|message| message.seq == seq) {
                 whole &= i32::from(message.flags) & libc::NLM_F_DUMP_INTR == 0;
                 match i32::from(message.kind) {
-                    libc::NLMSG_ERROR => return acknowledgement(&message).map(|()| whole),
+                    libc::NLMSG_ERROR => return message.acknowledgement().map(|()| whole),
                     // Its body is the dump's own result.
                     libc::NLMSG_DONE if message.body.len() >= 4 => {
-                        return acknowledgement(&message).map(|()| whole);
+                        return message.acknowledgement().map(|()| whole);
                     }
                     libc::NLMSG_DONE => return Ok(whole),
                     libc::NLMSG_NOOP => {}

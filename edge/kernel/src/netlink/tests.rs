@@ -60,7 +60,7 @@ proptest! {
     fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for message in Messages::new(&bytes) {
             prop_assert!(message.body.len() <= bytes.len());
-            let _ = error::acknowledgement(&message);
+            let _ = message.acknowledgement();
         }
         prop_assert!(walk(Attrs::new(&bytes), 6) <= bytes.len() * 50);
     }
@@ -76,7 +76,7 @@ proptest! {
         let len = bytes.len();
         bytes[at % len] = with;
         for message in Messages::new(&bytes) {
-            let _ = error::acknowledgement(&message);
+            let _ = message.acknowledgement();
             prop_assert!(walk(message.attrs(0), 6) <= len * 50);
         }
     }
@@ -102,7 +102,11 @@ fn extended_acknowledgement_names_reason_and_place() {
         writer.u32(2, 36);
     });
     let bytes = writer.finish().unwrap();
-    let error = error::acknowledgement(&Messages::new(bytes).next().unwrap()).unwrap_err();
+    let error = Messages::new(bytes)
+        .next()
+        .unwrap()
+        .acknowledgement()
+        .unwrap_err();
     let NetlinkError::Refused {
         errno,
         message,

@@ -93,6 +93,19 @@ impl Writer {
         self.bytes.resize(padded, 0);
     }
 
+    /// Sets more flags of the message that begins at `at`.
+    pub(crate) fn add_flags(&mut self, at: usize, more: i32) {
+        if let Some(flags) = self.bytes.get_mut(at + 6..at + 8) {
+            let set = u16::from_ne_bytes([flags[0], flags[1]]) | more as u16;
+            flags.copy_from_slice(&set.to_ne_bytes());
+        }
+    }
+
+    /// Bytes from `at` on.
+    pub(crate) fn from(&self, at: usize) -> &[u8] {
+        self.bytes.get(at..).unwrap_or_default()
+    }
+
     /// Number of bytes so far.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()

@@ -1,0 +1,229 @@
+//! The whole table, as the kernel has it.
+
+use super::wire::{NFGENMSG, chain, elem, generation, msg, rule, set, table};
+use super::{Counter, LiveElement, Table, decode, encode};
+use crate::netlink::{Message, NetlinkError, Socket, Writer};
+use nft::{Chain, Data, Expr, Name, Rule, Ruleset, Set, SetSpec};
+use std::collections::BTreeMap;
+
+/// How often a table is read anew when something changes meanwhile.
+const TRIES: u32 = 10;
+
+/// Generation of the namespace.
+pub(super) fn generation(socket: &mut Socket) -> Result<u32, NetlinkError> {
+    let mut found = 0;
+    socket.ask(msg::GETGEN, 0, encode::header, |message| {
+        let id = message.attrs(NFGENMSG).find(generation::ID);
+        found = id.and_then(|id| id.be32()).unwrap_or(found);
+    })?;
+    Ok(found)
+}
+
+/// Specifications of the sets of a table; none when there is no such table.
+pub(super) fn specs(
+    socket: &mut Socket,
+    name: &str,
+) -> Result<BTreeMap<Name, SetSpec>, NetlinkError> {
+    let sets = socket.dump(
+        msg::GETSET,
+        |writer| {
+            encode::header(writer);
+            writer.text(set::TABLE, name);
+        },
+        |sets: &mut Vec<_>, message| {
+            sets.extend(of(name, message).and_then(decode::set));
+        },
+    );
+    let sets = match sets {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Vec::new(),
+        sets => sets?,
+    };
+    Ok(sets
+        .into_iter()
+        .map(|set| (set.name.clone(), set.into_spec()))
+        .collect())
+}
+
+/// The message if it is about that table.
+fn of<'m, 'a>(name: &str, message: &'m Message<'a>) -> Option<&'m Message<'a>> {
+    (decode::table_of(message) == Some(name)).then_some(message)
+}
+
+impl Table {
+    /// All that the table holds; `None` when there is no such table. Elements of dynamic sets are
+    /// left out.
+    ///
+    /// What no plan could have made comes out as [`Expr::Foreign`], or as a chain or set that
+    /// equals no planned one.
+    ///
+    /// # Errors
+    /// When the kernel refuses: without `CAP_NET_ADMIN`, or without nf_tables.
+    pub fn read(&mut self) -> Result<Option<Ruleset>, NetlinkError> {
+        let mut tries = 0;
+        loop {
+            let before = self.generation()?;
+            let found = self.read_once();
+            let same = self.generation()? == before;
+            tries += 1;
+            match found {
+                // Others change their tables all the time; ours most likely was left alone.
+                Ok(found) if same || tries == TRIES => return Ok(found),
+                Err(error) if tries == TRIES || !changed(&error) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    fn read_once(&mut self) -> Result<Option<Ruleset>, NetlinkError> {
+        let Some(flags) = self.flags()? else {
+            return Ok(None);
+        };
+        let mut ruleset = Ruleset {
+            chains: self.chains()?,
+            sets: BTreeMap::new(),
+        };
+        self.rules(&mut ruleset.chains)?;
+        if flags & table::DORMANT != 0 {
+            mark_asleep(&mut ruleset.chains);
+        }
+        self.specs = specs(&mut self.socket, &self.name)?;
+        for (name, spec) in self.specs.clone() {
+            let elements = match spec.dynamic {
+                true => Vec::new(),
+                false => self.dump_elements(&name, &spec, false)?,
+            };
+            let elements = elements
+                .into_iter()
+                .map(|(element, _)| (element.key, element))
+                .collect();
+            ruleset.sets.insert(name, Set { spec, elements });
+        }
+        Ok(Some(ruleset))
+    }
+
+    fn flags(&mut self) -> Result<Option<u32>, NetlinkError> {
+        let mut flags = None;
+        let name = self.name.clone();
+        let fill = |writer: &mut Writer| {
+            encode::header(writer);
+            writer.text(table::NAME, &name);
+        };
+        let asked = self.socket.ask(msg::GETTABLE, 0, fill, |message| {
+            flags = Some(decode::table_flags(message));
+        });
+        match asked {
+            Ok(()) => Ok(flags),
+            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn chains(&mut self) -> Result<BTreeMap<Name, Chain>, NetlinkError> {
+        let name = self.name.clone();
+        let fill = |writer: &mut Writer| {
+            encode::header(writer);
+            writer.text(chain::TABLE, &name);
+        };
+        let fold = |chains: &mut BTreeMap<_, _>, message: &Message<'_>| {
+            chains.extend(of(&name, message).and_then(decode::chain));
+        };
+        self.socket.dump(msg::GETCHAIN, fill, fold)
+    }
+
+    fn rules(&mut self, chains: &mut BTreeMap<Name, Chain>) -> Result<(), NetlinkError> {
+        let name = self.name.clone();
+        let fill = |writer: &mut Writer| {
+            encode::header(writer);
+            writer.text(rule::TABLE, &name);
+        };
+        let fold = |rules: &mut Vec<(Name, Rule)>, message: &Message<'_>| {
+            rules.extend(of(&name, message).and_then(decode::rule));
+        };
+        for (chain, rule) in self.socket.dump(msg::GETRULE, fill, fold)? {
+            if let Some(chain) = chains.get_mut(&chain) {
+                chain.rules.push(rule);
+            }
+        }
+        Ok(())
+    }
+
+    fn dump_elements(
+        &mut self,
+        set: &str,
+        spec: &SetSpec,
+        reset: bool,
+    ) -> Result<Vec<(nft::Element, decode::Extra)>, NetlinkError> {
+        let name = self.name.clone();
+        let fill = |writer: &mut Writer| {
+            encode::header(writer);
+            writer.text(elem::TABLE, &name);
+            writer.text(elem::SET, set);
+        };
+        let fold = |elements: &mut Vec<_>, message: &Message<'_>| {
+            elements.extend(decode::elements(message, spec));
+        };
+        let kind = match reset {
+            true => msg::GETSETELEM_RESET,
+            false => msg::GETSETELEM,
+        };
+        self.socket.dump(kind, fill, fold)
+    }
+
+    fn spec(&mut self, set: &str) -> Result<SetSpec, NetlinkError> {
+        if !self.specs.contains_key(set) {
+            self.specs = specs(&mut self.socket, &self.name)?;
+        }
+        let missing = || std::io::Error::from_raw_os_error(libc::ENOENT);
+        let spec = self.specs.get(set).cloned();
+        Ok(spec.ok_or_else(missing)?)
+    }
+
+    /// The elements of a set as they are now, those that rules added included.
+    ///
+    /// # Errors
+    /// `ENOENT` when there is no such set; when the kernel refuses.
+    pub fn elements(&mut self, set: &str) -> Result<Vec<LiveElement>, NetlinkError> {
+        let spec = self.spec(set)?;
+        let live = |(element, extra): (nft::Element, decode::Extra)| LiveElement {
+            key: element.key,
+            value: element.value,
+            expires_ms: extra.expires_ms,
+            counter: extra.counter,
+        };
+        let found = self.dump_elements(set, &spec, false)?;
+        Ok(found.into_iter().map(live).collect())
+    }
+
+    /// What the elements of a set counted, by key. With `reset` they begin anew at zero.
+    ///
+    /// # Errors
+    /// As [`Table::elements`]; `reset` needs Linux 6.5.
+    pub fn counters(
+        &mut self,
+        set: &str,
+        reset: bool,
+    ) -> Result<BTreeMap<Data, Counter>, NetlinkError> {
+        let spec = self.spec(set)?;
+        let found = self.dump_elements(set, &spec, reset)?;
+        Ok(found
+            .into_iter()
+            .filter_map(|(element, extra)| Some((element.key, extra.counter?)))
+            .collect())
+    }
+}
+
+/// Whether a failed read is worth another try.
+fn changed(error: &NetlinkError) -> bool {
+    matches!(error, NetlinkError::Interrupted(_)) || error.errno() == Some(libc::ENOENT)
+}
+
+/// A table that is switched off differs from every planned one; any transaction switches it on.
+fn mark_asleep(chains: &mut BTreeMap<Name, Chain>) {
+    for chain in chains.values_mut().filter(|chain| chain.base.is_some()) {
+        let mark = Rule {
+            exprs: vec![Expr::Foreign("dormant".into())],
+            comment: None,
+        };
+        chain.rules.insert(0, mark);
+    }
+}
