@@ -16,8 +16,6 @@ pub(crate) struct Message<'a> {
     pub(crate) flags: u16,
     /// `nlmsg_seq`
     pub(crate) seq: u32,
-    /// `nlmsg_pid`: for events, the port of the socket that caused them
-    pub(crate) port: u32,
     /// What follows the header
     pub(crate) body: &'a [u8],
 }
@@ -52,7 +50,6 @@ impl<'a> Iterator for Messages<'a> {
             kind: u16::from_ne_bytes(u16_at(4)?),
             flags: u16::from_ne_bytes(u16_at(6)?),
             seq: u32::from_ne_bytes(u32_at(8)?),
-            port: u32::from_ne_bytes(u32_at(12)?),
             body: bytes.get(HEADER..len)?,
         };
         self.0 = bytes.get(len.next_multiple_of(4)..).unwrap_or_default();

@@ -111,12 +111,6 @@ impl Writer {
         self.bytes.len()
     }
 
-    /// Forgets what was written, and keeps the memory.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.too_long = false;
-    }
-
     /// The messages; an error if an attribute did not fit into its length.
     pub(crate) fn finish(&self) -> Result<&[u8], NetlinkError> {
         match self.too_long {
