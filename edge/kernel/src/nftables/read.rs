@@ -5,6 +5,7 @@ use super::{Counter, LiveElement, Table, decode, encode};
 use crate::netlink::{Message, NetlinkError, Socket, Writer};
 use nft::{Chain, Data, Expr, Name, Rule, Ruleset, Set, SetSpec};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How often a table is read anew when something changes meanwhile.
 const TRIES: u32 = 10;
@@ -24,6 +25,12 @@ pub(super) fn specs(
     socket: &mut Socket,
     name: &str,
 ) -> Result<BTreeMap<Name, SetSpec>, NetlinkError> {
+    let sets = sets(socket, name)?.into_iter();
+    let spec = |set: decode::ReadSet| (set.name.clone(), set.into_spec());
+    Ok(sets.map(spec).collect())
+}
+
+fn sets(socket: &mut Socket, name: &str) -> Result<Vec<decode::ReadSet>, NetlinkError> {
     let sets = socket.dump(
         msg::GETSET,
         |writer| {
@@ -34,14 +41,10 @@ pub(super) fn specs(
             sets.extend(of(name, message).and_then(decode::set));
         },
     );
-    let sets = match sets {
-        Err(error) if error.errno() == Some(libc::ENOENT) => Vec::new(),
-        sets => sets?,
-    };
-    Ok(sets
-        .into_iter()
-        .map(|set| (set.name.clone(), set.into_spec()))
-        .collect())
+    match sets {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
+        sets => sets,
+    }
 }
 
 /// The message if it is about that table.
@@ -86,19 +89,47 @@ impl Table {
         if flags & table::DORMANT != 0 {
             mark_asleep(&mut ruleset.chains);
         }
-        self.specs = specs(&mut self.socket, &self.name)?;
-        for (name, spec) in self.specs.clone() {
+        self.specs.clear();
+        for set in sets(&mut self.socket, &self.name)? {
+            let (name, count) = (set.name.clone(), set.count);
+            let spec = set.into_spec();
             let elements = match spec.dynamic {
-                true => Vec::new(),
-                false => self.dump_elements(&name, &spec, false)?,
+                true => BTreeMap::new(),
+                false => self.all_elements(&name, &spec, count)?,
             };
-            let elements = elements
-                .into_iter()
-                .map(|(element, _)| (element.key, element))
-                .collect();
+            self.specs.insert(name.clone(), spec.clone());
             ruleset.sets.insert(name, Set { spec, elements });
         }
         Ok(Some(ruleset))
+    }
+
+    /// The elements of a set. A hash table that grows or shrinks in the background, as it does
+    /// for some milliseconds after large changes, shows elements twice or not at all; then they
+    /// are read anew.
+    fn all_elements(
+        &mut self,
+        set: &str,
+        spec: &SetSpec,
+        count: Option<u32>,
+    ) -> Result<BTreeMap<Data, nft::Element>, NetlinkError> {
+        let mut tries = 0;
+        loop {
+            let found = self.dump_elements(set, spec, false)?;
+            let read = found.len();
+            let elements: BTreeMap<_, _> = found
+                .into_iter()
+                .map(|(element, _)| (element.key, element))
+                .collect();
+            let expected = match count {
+                Some(count) if spec.timeout_ms == 0 => count as usize,
+                _ => read,
+            };
+            tries += 1;
+            if (elements.len() == read && read == expected) || tries == TRIES {
+                return Ok(elements);
+            }
+            std::thread::sleep(Duration::from_millis(1 << tries));
+        }
     }
 
     fn flags(&mut self) -> Result<Option<u32>, NetlinkError> {

@@ -94,6 +94,8 @@ pub(super) mod set {
     pub(in super::super) const USERDATA: u16 = 13;
     pub(in super::super) const EXPR: u16 = 17;
     pub(in super::super) const EXPRESSIONS: u16 = 18;
+    /// `NFTA_SET_COUNT`, since Linux 6.16
+    pub(in super::super) const COUNT: u16 = 20;
     pub(in super::super) const DESC_SIZE: u16 = 1;
     pub(in super::super) const F_ANONYMOUS: u32 = 0x1;
     pub(in super::super) const F_MAP: u32 = 0x8;

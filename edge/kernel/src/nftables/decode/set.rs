@@ -12,6 +12,8 @@ pub(in crate::nftables) struct ReadSet {
     pub(in crate::nftables) name: Name,
     /// `None` for a set of a kind that no plan has
     pub(in crate::nftables) spec: Option<SetSpec>,
+    /// Number of its elements, where the kernel tells it
+    pub(in crate::nftables) count: Option<u32>,
 }
 
 impl ReadSet {
@@ -38,6 +40,7 @@ pub(in crate::nftables) fn set(message: &Message<'_>) -> Option<ReadSet> {
     Some(ReadSet {
         name: attrs.find(set::NAME)?.text()?.into(),
         spec: spec(attrs, flags),
+        count: attrs.find(set::COUNT).and_then(|count| count.be32()),
     })
 }
 
