@@ -36,7 +36,7 @@ pub use ingress::{
     Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls, PathType,
     ServiceBackendPort,
 };
-pub use node::Node;
+pub use node::{Node, Taint};
 pub use object::{Event, EventKind, Meta, Object, ObjectKey, OwnerReference};
 pub use pod::{ContainerPort, Pod};
 pub use problem::{Problem, Severity};

@@ -1,7 +1,7 @@
 //! Nodes.
 
 use crate::lenient::nullable;
-use crate::{Meta, Object};
+use crate::{Cidr, Meta, Object};
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -16,13 +16,45 @@ pub struct Node {
     pub external_ips: Vec<IpAddr>,
     /// Label `topology.kubernetes.io/zone`
     pub zone: Option<String>,
+    /// `spec.taints`
+    pub taints: Vec<Taint>,
+    /// `spec.podCIDRs`, or `spec.podCIDR` alone; those that can be read
+    pub pod_cidrs: Vec<Cidr>,
+}
+
+/// `spec.taints[]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Taint {
+    /// `key`
+    #[serde(deserialize_with = "nullable")]
+    pub key: String,
+    /// `value`
+    #[serde(deserialize_with = "nullable")]
+    pub value: String,
+    /// `effect`
+    #[serde(deserialize_with = "nullable")]
+    pub effect: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Raw {
     #[serde(deserialize_with = "nullable")]
+    spec: Spec,
+    #[serde(deserialize_with = "nullable")]
     status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Spec {
+    #[serde(deserialize_with = "nullable")]
+    taints: Vec<Taint>,
+    #[serde(rename = "podCIDR", deserialize_with = "nullable")]
+    pod_cidr: String,
+    #[serde(rename = "podCIDRs", deserialize_with = "nullable")]
+    pod_cidrs: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -58,7 +90,13 @@ impl Node {
                 .filter_map(|address| address.address.parse().ok())
                 .collect()
         };
+        let mut cidrs = raw.spec.pod_cidrs;
+        if cidrs.is_empty() {
+            cidrs.push(raw.spec.pod_cidr);
+        }
         Ok(Self {
+            taints: raw.spec.taints,
+            pod_cidrs: cidrs.iter().filter_map(|text| text.parse().ok()).collect(),
             meta: object.meta.clone(),
             internal_ips: of_kind("InternalIP"),
             external_ips: of_kind("ExternalIP"),

@@ -1,6 +1,10 @@
 //! Tracked connections that lead nowhere any more.
 
-use std::collections::BTreeSet;
+use super::endpoints::At;
+use super::entry::Entry;
+use super::{NodePortAddresses, NodeSettings};
+use model::Protocol;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// Original destination of tracked connections.
@@ -28,4 +32,86 @@ pub struct ConntrackFlush {
     pub target: FlushTarget,
     /// Endpoints that still serve
     pub keep: BTreeSet<SocketAddr>,
+}
+
+/// A UDP frontend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Target {
+    Address(SocketAddr),
+    NodePort(bool, u16),
+}
+
+/// Which UDP frontends have entries that may be stale.
+#[derive(Default)]
+pub(super) struct UdpTargets {
+    stale: BTreeMap<Target, BTreeSet<SocketAddr>>,
+}
+
+impl UdpTargets {
+    /// Takes in what became of one Service. Policies and topology do not matter: an established
+    /// flow to an endpoint that serves goes on.
+    pub(super) fn change(&mut self, before: &Entry, after: Option<&Entry>) {
+        let old: BTreeMap<Target, &[At]> = targets(before).collect();
+        let new: BTreeMap<Target, &[At]> = after.into_iter().flat_map(targets).collect();
+        for (target, serving) in &new {
+            // What is sent to a port before it has endpoints leaves an entry without rewriting.
+            let stale = match old.get(target) {
+                None => true,
+                Some(old) if old.is_empty() => !serving.is_empty(),
+                Some(old) => old.iter().any(|at| !serving.contains(at)),
+            };
+            if stale {
+                let keep = serving.iter().map(|at| at.socket()).collect();
+                self.stale.insert(*target, keep);
+            }
+        }
+        for target in old.keys().filter(|target| !new.contains_key(target)) {
+            // Another Service may have taken it over in the same batch.
+            self.stale.entry(*target).or_default();
+        }
+    }
+
+    pub(super) fn into_flushes(self, settings: &NodeSettings) -> Vec<ConntrackFlush> {
+        let flush = |(target, keep)| ConntrackFlush {
+            target: resolve(target, settings),
+            keep,
+        };
+        self.stale.into_iter().map(flush).collect()
+    }
+}
+
+fn resolve(target: Target, settings: &NodeSettings) -> FlushTarget {
+    match target {
+        Target::Address(at) => FlushTarget::Address(at),
+        Target::NodePort(ipv4, port) => FlushTarget::NodePort {
+            ipv4,
+            port,
+            addresses: match &settings.node_port_addresses {
+                NodePortAddresses::AllLocal => None,
+                NodePortAddresses::These(all) => {
+                    let ours = all.iter().filter(|address| address.is_ipv4() == ipv4);
+                    Some(ours.copied().collect())
+                }
+            },
+        },
+    }
+}
+
+/// UDP frontends that a Service was granted, with the endpoints that serve.
+fn targets(entry: &Entry) -> impl Iterator<Item = (Target, &[At])> {
+    let ports = entry.ports.iter();
+    let ports = ports.filter(|p| p.granted && p.identity.protocol == Protocol::Udp);
+    ports.flat_map(|port| {
+        let serving: &[At] = &port.serving;
+        let own = port.on_cluster_ip.then_some(port.identity.socket());
+        let externals = port.externals.iter().filter(|external| external.granted);
+        let externals = externals.map(|external| port.external(external.address).socket());
+        let addresses = own.into_iter().chain(externals).map(Target::Address);
+        let ipv4 = port.identity.address.is_ipv4();
+        let has_port = port.node_port != 0 && port.node_port_granted;
+        let node_port = has_port.then_some(Target::NodePort(ipv4, port.node_port));
+        addresses
+            .chain(node_port)
+            .map(move |target| (target, serving))
+    })
 }

@@ -9,17 +9,43 @@
 //! number: what is particular to a Service is elements of hash sets and maps. A Service port is
 //! known by its identity, (cluster IP, protocol, port).
 //!
+//! The first packet of a connection goes from `prerouting` or `output` to `services4` or
+//! `services6`, where map `services` names the chain of its shape. That chain finds the identity,
+//! chooses a slot, finds the endpoint in map `endpoints` and rewrites the destination.
+//! `postrouting` masquerades what a mark or the set `hairpin` asks for.
+//!
 //! **Invariants.** Applying every transaction of a [`RulesetPlanner`] in turn gives what
-//! [`plan_ruleset`] gives of the whole; the order of events does not matter.
+//! [`plan_ruleset`] gives of the whole; the order of events does not matter. One Service changed
+//! costs what that Service costs.
 //!
 //! **Does not** speak netlink.
 
+mod claims;
+mod conflicts;
+mod consistent;
+mod draft;
+mod endpoints;
+mod entry;
+mod explain;
 mod flush;
+mod gone;
 mod health;
+mod items;
+mod localhost;
 mod planner;
+mod sets;
 mod settings;
+mod shape;
+mod skeleton;
+mod steps;
+mod weights;
+mod whole;
 
+pub use consistent::BALANCE;
+pub use explain::PortName;
 pub use flush::{ConntrackFlush, FlushTarget};
-pub use health::{HealthPort, NoLocalEndpoints};
-pub use planner::{RulesetPlanner, Update, plan_ruleset};
+pub use health::{HealthPort, NoLocalEndpoints, node_eligible};
+pub use planner::{RulesetPlanner, Update};
 pub use settings::{DetectLocal, NodePortAddresses, NodeSettings};
+pub use weights::{WEIGHT, WEIGHTS};
+pub use whole::plan_ruleset;

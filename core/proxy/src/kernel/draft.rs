@@ -1,0 +1,188 @@
+//! A transaction in the making.
+
+use super::NodeSettings;
+use super::items::{SetKey, Shared, bare, shared_element};
+use super::sets::set_name;
+use super::shape::Shape;
+use nft::{Element, Name, Op, Rule, Transaction};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many elements name each shape, and which chains exist.
+#[derive(Default)]
+pub(super) struct Shapes {
+    used: BTreeMap<Shape, (Name, usize)>,
+    /// Chains that no element names any more
+    unused: BTreeMap<Shape, Name>,
+}
+
+impl Shapes {
+    /// The name of a chain, which is made if it is not there.
+    pub(super) fn take(&mut self, shape: Shape, fresh: &mut BTreeSet<Shape>) -> Name {
+        shape.with_parts(|part| match self.used.get_mut(&part) {
+            Some((_, count)) => *count += 1,
+            None => {
+                let known = self.unused.remove(&part);
+                if known.is_none() {
+                    fresh.insert(part);
+                }
+                let name = known.unwrap_or_else(|| part.name());
+                self.used.insert(part, (name, 1));
+            }
+        });
+        match self.used.get(&shape) {
+            Some((name, _)) => name.clone(),
+            // The refusing chain is not counted.
+            None => shape.name(),
+        }
+    }
+
+    /// One element less names the chain.
+    pub(super) fn leave(&mut self, shape: Shape) {
+        shape.with_parts(|part| {
+            let Some((_, count)) = self.used.get_mut(&part) else {
+                return;
+            };
+            *count -= 1;
+            if *count == 0
+                && let Some((name, _)) = self.used.remove(&part)
+            {
+                self.unused.insert(part, name);
+            }
+        });
+    }
+
+    /// Chains that are there, in use or not.
+    pub(super) fn existing(&self) -> impl Iterator<Item = (Shape, &Name)> {
+        let used = self.used.iter().map(|(shape, (name, _))| (*shape, name));
+        let unused = self.unused.iter().map(|(shape, name)| (*shape, name));
+        used.chain(unused)
+    }
+
+    /// Whether chains wait for their removal.
+    pub(super) fn has_unused(&self) -> bool {
+        !self.unused.is_empty()
+    }
+
+    /// Chains that were out of use already.
+    pub(super) fn unused(&self) -> BTreeSet<Shape> {
+        self.unused.keys().copied().collect()
+    }
+
+    /// Forgets those of `before` that are still out of use, and gives their names.
+    fn remove_unused(&mut self, before: &BTreeSet<Shape>) -> Vec<Name> {
+        let gone = before.iter().filter_map(|shape| self.unused.remove(shape));
+        gone.collect()
+    }
+}
+
+/// Counts of things that Services have in common.
+#[derive(Default)]
+pub(super) struct SharedCounts {
+    counts: BTreeMap<Shared, u32>,
+}
+
+impl SharedCounts {
+    /// Things that are there.
+    pub(super) fn present(&self) -> impl Iterator<Item = Shared> {
+        self.counts.keys().copied()
+    }
+
+    pub(super) fn change(&mut self, thing: Shared, more: bool, draft: &mut Draft) {
+        let count = self.counts.get(&thing).copied().unwrap_or(0);
+        draft.shared_before.entry(thing).or_insert(count > 0);
+        match (more, count) {
+            (true, count) => {
+                self.counts.insert(thing, count + 1);
+            }
+            (false, 0 | 1) => {
+                self.counts.remove(&thing);
+            }
+            (false, count) => {
+                self.counts.insert(thing, count - 1);
+            }
+        }
+    }
+}
+
+/// What a transaction will hold, by kind of step.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) deletes: BTreeMap<SetKey, Vec<Element>>,
+    pub(super) adds: BTreeMap<SetKey, Vec<Element>>,
+    /// Chains to make
+    pub(super) fresh: BTreeSet<Shape>,
+    /// Steps before all others
+    pub(super) first: Vec<Op>,
+    /// Steps after chains were made, before elements
+    pub(super) rules: Vec<Op>,
+    /// Steps after all others
+    pub(super) last: Vec<Op>,
+    shared_before: BTreeMap<Shared, bool>,
+}
+
+impl Draft {
+    pub(super) fn delete(&mut self, set: SetKey, element: Element) {
+        self.deletes.entry(set).or_default().push(element);
+    }
+
+    pub(super) fn add(&mut self, set: SetKey, element: Element) {
+        self.adds.entry(set).or_default().push(element);
+    }
+
+    /// Turns changed counts into elements. True when a length of source ranges came or went.
+    pub(super) fn settle_shared(&mut self, counts: &SharedCounts) -> bool {
+        let mut prefixes = false;
+        for (thing, before) in std::mem::take(&mut self.shared_before) {
+            let now = counts.counts.contains_key(&thing);
+            if now == before {
+                continue;
+            }
+            match shared_element(thing) {
+                Some((set, key)) if now => self.add(set, bare(key)),
+                Some((set, key)) => self.delete(set, bare(key)),
+                None => prefixes = true,
+            }
+        }
+        prefixes
+    }
+
+    /// Rules of a chain, in the place of those it has.
+    pub(super) fn rewrite(&mut self, chain: &Name, rules: Vec<Rule>) {
+        self.rules.push(Op::FlushChain(chain.clone()));
+        self.fill(chain, rules);
+    }
+
+    /// Rules of a chain that has none.
+    pub(super) fn fill(&mut self, chain: &Name, rules: Vec<Rule>) {
+        let add = |rule| Op::AddRule(chain.clone(), rule);
+        self.rules.extend(rules.into_iter().map(add));
+    }
+
+    /// The steps in an order in which nothing is named before it is there, nor after it went.
+    pub(super) fn finish(
+        mut self,
+        shapes: &mut Shapes,
+        unused_before: &BTreeSet<Shape>,
+        settings: &NodeSettings,
+    ) -> Transaction {
+        let mut ops = std::mem::take(&mut self.first);
+        let fresh: Vec<Shape> = std::mem::take(&mut self.fresh).into_iter().collect();
+        ops.extend(fresh.iter().map(|shape| Op::AddChain(shape.name(), None)));
+        for shape in &fresh {
+            self.fill(&shape.name(), shape.rules(settings));
+        }
+        ops.append(&mut self.rules);
+        for ((set, family), elements) in self.deletes {
+            ops.push(Op::DeleteElements(set_name(set, family), elements));
+        }
+        for ((set, family), elements) in self.adds {
+            ops.push(Op::AddElements(set_name(set, family), elements));
+        }
+        // Those that went out of use in this very transaction wait for the next one.
+        let gone = shapes.remove_unused(unused_before);
+        ops.extend(gone.iter().cloned().map(Op::FlushChain));
+        ops.extend(gone.into_iter().map(Op::DeleteChain));
+        ops.append(&mut self.last);
+        Transaction { ops }
+    }
+}

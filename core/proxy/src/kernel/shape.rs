@@ -1,0 +1,321 @@
+//! Chains that Services share: one for each shape, whatever their number.
+
+use super::sets::{SetId, digit};
+use super::steps::{Steps, Via, address_len, goto, jump};
+use super::{DetectLocal, NodeSettings};
+use nft::{DynsetOp, Family, Name, RejectWith, Rule, Verdict};
+use std::fmt;
+
+/// Chain that refuses.
+pub(super) const REJECT: &str = "reject";
+
+/// How one of the slots is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Choice {
+    /// By chance
+    Random,
+    /// By the client's address
+    Source,
+    /// By the client's address and port
+    SourceAndPort,
+}
+
+/// Sends connections to one of so many slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Pick {
+    pub(super) family: Family,
+    pub(super) via: Via,
+    /// Among the endpoints of this node
+    pub(super) local: bool,
+    /// Never zero
+    pub(super) slots: u32,
+    pub(super) choice: Choice,
+    /// Seconds; zero for none
+    pub(super) affinity: u32,
+    pub(super) masquerade: bool,
+}
+
+/// What a chain does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Refuses packets of the family
+    Reject(Family),
+    /// Picks an endpoint
+    Pick(Pick),
+    /// `externalTrafficPolicy: Local`: traffic of this node goes to any endpoint, as it would by
+    /// way of a load balancer; other traffic to so many local slots, or is dropped at zero
+    Outside(Pick, u32),
+}
+
+/// One chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shape {
+    /// Whether sources are checked before
+    pub(super) guarded: bool,
+    pub(super) kind: Kind,
+}
+
+impl Shape {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            guarded: false,
+            kind,
+        }
+    }
+
+    /// This chain and all that it leads to, without [`REJECT`], which is always there.
+    pub(super) fn with_parts(self, mut each: impl FnMut(Self)) {
+        if self.guarded {
+            each(self);
+        }
+        match self.kind {
+            Kind::Reject(_) => {}
+            Kind::Pick(_) => each(Self::new(self.kind)),
+            Kind::Outside(pick, slots) => {
+                each(Self::new(self.kind));
+                each(Self::new(Kind::Pick(pick)));
+                if let Some(local) = local_pick(pick, slots) {
+                    each(Self::new(Kind::Pick(local)));
+                }
+            }
+        }
+    }
+
+    /// Name in the table.
+    pub(super) fn name(self) -> Name {
+        self.to_string().into()
+    }
+
+    /// Rules of the chain.
+    pub(super) fn rules(self, settings: &NodeSettings) -> Vec<Rule> {
+        if self.guarded {
+            let inner = Self::new(self.kind);
+            return guard_rules(self.family(), &inner.name());
+        }
+        match self.kind {
+            Kind::Reject(_) => reject_rules(),
+            Kind::Pick(pick) => pick_rules(&pick, settings),
+            Kind::Outside(pick, slots) => outside_rules(&pick, slots, settings),
+        }
+    }
+
+    fn family(self) -> Family {
+        match self.kind {
+            Kind::Reject(family) => family,
+            Kind::Pick(pick) | Kind::Outside(pick, _) => pick.family,
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.guarded {
+            write!(f, "guard{}-", digit(self.family()))?;
+        }
+        match &self.kind {
+            Kind::Reject(_) => f.write_str(REJECT),
+            Kind::Pick(pick) => write!(f, "{pick}"),
+            Kind::Outside(pick, slots) => write!(f, "outside-{slots}-{pick}"),
+        }
+    }
+}
+
+impl fmt::Display for Pick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = if self.local { "local" } else { "cluster" };
+        write!(f, "{policy}{}-{}", digit(self.family), self.slots)?;
+        f.write_str(match self.choice {
+            Choice::Random => "",
+            Choice::Source => "-hash",
+            Choice::SourceAndPort => "-hash-port",
+        })?;
+        if self.affinity > 0 {
+            write!(f, "-sticky{}", self.affinity)?;
+        }
+        f.write_str(match self.via {
+            Via::Address => "",
+            Via::External => "-external",
+            Via::NodePort => "-nodeport",
+        })?;
+        f.write_str(if self.masquerade { "-masquerade" } else { "" })
+    }
+}
+
+/// The chain for those that a traffic policy keeps on this node.
+fn local_pick(pick: Pick, slots: u32) -> Option<Pick> {
+    (slots > 0).then_some(Pick {
+        local: true,
+        slots,
+        ..pick
+    })
+}
+
+/// Rules of [`REJECT`].
+pub(super) fn reject_rules() -> Vec<Rule> {
+    vec![Steps::new(Family::Ipv4).reject(RejectWith::PortUnreachable, "")]
+}
+
+/// Name of the chain that returns for admitted sources of a family and drops others.
+pub(super) fn ranges_chain(family: Family) -> String {
+    format!("source-ranges{}", digit(family))
+}
+
+fn guard_rules(family: Family, inner: &str) -> Vec<Rule> {
+    let check = |family| Steps::new(family).verdict(jump(&ranges_chain(family)), "");
+    vec![check(family), Steps::new(family).verdict(goto(inner), "")]
+}
+
+fn pick_rules(pick: &Pick, settings: &NodeSettings) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if pick.masquerade {
+        rules.push(
+            Steps::new(pick.family)
+                .mark(settings.masquerade_mark)
+                .rule(""),
+        );
+    }
+    if pick.affinity > 0 {
+        rules.extend(affinity_rules(pick));
+    }
+    rules.push(chosen(pick).dnat());
+    if pick.slots > 1 {
+        // Between two looks at the maps the kernel may have gone over to the next generation, in
+        // which there are fewer slots; the first is always there.
+        let steps = Steps::new(pick.family).identity(pick.via);
+        let slot = steps.regs().slot;
+        rules.push(endpoint(pick, steps.number(0, slot)).dnat());
+    }
+    rules.push(Steps::new(pick.family).verdict(Verdict::Drop, "no endpoint any more"));
+    rules
+}
+
+/// Keeps a client on its endpoint; forgets one that is gone; remembers a new one. What cannot be
+/// remembered is balanced by the rules behind.
+fn affinity_rules(pick: &Pick) -> Vec<Rule> {
+    let timeout_ms = u64::from(pick.affinity) * 1000;
+    let valid = if pick.local {
+        SetId::LocalAffinityEndpoints
+    } else {
+        SetId::AffinityEndpoints
+    };
+    let remembered = || {
+        let steps = Steps::new(pick.family).source().identity(pick.via);
+        let (source, slot) = (steps.regs().source, steps.regs().slot);
+        steps.map(SetId::Affinity, source, slot)
+    };
+    let steps = remembered();
+    let identity = steps.regs().address;
+    vec![
+        steps
+            .in_set(valid, identity)
+            .remember(DynsetOp::Update, timeout_ms)
+            .dnat(),
+        remembered()
+            .not_in_set(valid, identity)
+            .remember(DynsetOp::Delete, 0)
+            .rule("endpoint is gone"),
+        chosen(pick)
+            .source()
+            .remember(DynsetOp::Update, timeout_ms)
+            .dnat(),
+    ]
+}
+
+/// Loads the identity and a chosen endpoint.
+fn chosen(pick: &Pick) -> Steps {
+    let steps = Steps::new(pick.family);
+    let len = address_len(pick.family);
+    let slot = steps.regs().slot;
+    let steps = match pick.choice {
+        Choice::Random if pick.slots == 1 => steps.number(0, slot),
+        Choice::Random => steps.random(pick.slots),
+        Choice::Source => steps.source().hash(len, pick.slots),
+        Choice::SourceAndPort => steps.source().source_port().hash(len + 4, pick.slots),
+    };
+    endpoint(pick, steps.identity(pick.via))
+}
+
+/// Turns identity and slot into the endpoint.
+fn endpoint(pick: &Pick, steps: Steps) -> Steps {
+    let map = if pick.local {
+        SetId::LocalEndpoints
+    } else {
+        SetId::Endpoints
+    };
+    let (identity, slot) = (steps.regs().address, steps.regs().slot);
+    steps.map(map, identity, slot)
+}
+
+fn outside_rules(pick: &Pick, slots: u32, settings: &NodeSettings) -> Vec<Rule> {
+    let family = pick.family;
+    let cluster = Shape::new(Kind::Pick(*pick)).name();
+    let mut rules: Vec<Rule> = from_own_pods(family, &settings.detect_local)
+        .into_iter()
+        .map(|steps| steps.verdict(goto(&cluster), "own Pods take any endpoint"))
+        .collect();
+    // The source of this machine's own traffic is often the very address it connects to.
+    rules.push(
+        Steps::new(family)
+            .from_here()
+            .mark(settings.masquerade_mark)
+            .verdict(goto(&cluster), "this node takes any endpoint"),
+    );
+    let steps = Steps::new(family);
+    rules.push(match local_pick(*pick, slots) {
+        Some(local) => steps.verdict(goto(&Shape::new(Kind::Pick(local)).name()), ""),
+        None => steps.verdict(Verdict::Drop, "no endpoint on this node"),
+    });
+    rules
+}
+
+/// Conditions of which one holds for traffic of this node's own Pods.
+fn from_own_pods(family: Family, detect: &DetectLocal) -> Vec<Steps> {
+    let steps = || Steps::new(family);
+    match detect {
+        DetectLocal::None => Vec::new(),
+        DetectLocal::Cidrs(ranges) => {
+            let ours = ranges
+                .iter()
+                .filter(|range| range.is_ipv4() == (family == Family::Ipv4));
+            ours.map(|range| {
+                let steps = steps().source();
+                let source = steps.regs().source;
+                steps.in_range(source, range, false)
+            })
+            .collect()
+        }
+        DetectLocal::BridgeInterface(name) | DetectLocal::InterfaceNamePrefix(name)
+            if name.is_empty() =>
+        {
+            Vec::new()
+        }
+        DetectLocal::BridgeInterface(name) => vec![steps().interface(name, true, false)],
+        DetectLocal::InterfaceNamePrefix(name) => vec![steps().interface(name, false, false)],
+    }
+}
+
+/// The condition that traffic is not of this node's own Pods; `None` without detection.
+pub(super) fn not_from_own_pods(family: Family, detect: &DetectLocal) -> Option<Steps> {
+    let steps = Steps::new(family);
+    match detect {
+        DetectLocal::None => None,
+        DetectLocal::Cidrs(ranges) => {
+            let mut ours = ranges
+                .iter()
+                .filter(|range| range.is_ipv4() == (family == Family::Ipv4))
+                .peekable();
+            ours.peek()?;
+            Some(ours.fold(steps, |steps, range| {
+                let source = steps.regs().source;
+                steps.source().in_range(source, range, true)
+            }))
+        }
+        DetectLocal::BridgeInterface(name) | DetectLocal::InterfaceNamePrefix(name)
+            if name.is_empty() =>
+        {
+            None
+        }
+        DetectLocal::BridgeInterface(name) => Some(steps.interface(name, true, true)),
+        DetectLocal::InterfaceNamePrefix(name) => Some(steps.interface(name, false, true)),
+    }
+}
