@@ -57,7 +57,7 @@ impl UdpTargets {
             // What is sent to a port before it has endpoints leaves an entry without rewriting.
             let stale = match old.get(target) {
                 None => true,
-                Some(old) if old.is_empty() => !serving.is_empty(),
+                Some([]) => !serving.is_empty(),
                 Some(old) => old.iter().any(|at| !serving.contains(at)),
             };
             if stale {

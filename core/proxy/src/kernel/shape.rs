@@ -256,7 +256,7 @@ fn outside_rules(pick: &Pick, slots: u32, settings: &NodeSettings) -> Vec<Rule> 
     // The source of this machine's own traffic is often the very address it connects to.
     rules.push(
         Steps::new(family)
-            .from_here()
+            .source_is_local()
             .mark(settings.masquerade_mark)
             .verdict(goto(&cluster), "this node takes any endpoint"),
     );

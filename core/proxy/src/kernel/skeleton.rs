@@ -180,7 +180,7 @@ fn node_port_rule(family: Family, settings: &NodeSettings) -> Rule {
     let steps = Steps::new(family);
     let (address, protocol) = (steps.regs().address, steps.regs().protocol);
     let steps = match settings.node_port_addresses {
-        NodePortAddresses::AllLocal => steps.to_here(),
+        NodePortAddresses::AllLocal => steps.destination_is_local(),
         NodePortAddresses::These(_) => steps.destination().in_set(SetId::NodeIps, address),
     };
     steps

@@ -349,12 +349,12 @@ impl Steps {
     }
 
     /// Only packets whose source address is one of this machine.
-    pub(super) fn from_here(self) -> Self {
+    pub(super) fn source_is_local(self) -> Self {
         self.fib(FibResult::SourceType)
     }
 
     /// Only packets whose destination is a local address outside loopback.
-    pub(super) fn to_here(self) -> Self {
+    pub(super) fn destination_is_local(self) -> Self {
         let family = self.family;
         let steps = self.fib(FibResult::DestinationType).destination();
         let (address, scratch) = (steps.regs.address, steps.regs.slot);

@@ -47,7 +47,8 @@ fn ranges() -> impl Strategy<Value = Vec<&'static str>> {
     let range = select(vec![
         "203.0.113.0/24",
         "203.0.113.7/32",
-        "192.0.2.0/25",
+        " 192.0.2.0/25",
+        "192.0.2.0/24",
         "0.0.0.0/0",
         "2001:db8:1::/48",
         "all",
@@ -129,28 +130,27 @@ pub(crate) fn service() -> impl Strategy<Value = Value> {
 fn endpoint() -> impl Strategy<Value = Value> {
     let conditions = (maybe(0.8), maybe(0.85), maybe(0.3));
     let place = select(vec![HERE, "there", "far"]);
-    let hint = select(vec![
-        "",
-        "zone-a",
-        "zone-a",
-        "zone-b",
-        "node-here",
-        "node-there",
-    ]);
-    (0..6u8, conditions, place, hint).prop_map(|(number, conditions, place, hint)| {
+    (0..6u8, conditions, place).prop_map(|(number, conditions, place)| {
         let (ready, serving, terminating) = conditions;
-        let hints = match hint {
-            "node-here" => json!({"forNodes": [{"name": HERE}]}),
-            "node-there" => json!({"forNodes": [{"name": "there"}], "forZones": [{"name": "b"}]}),
-            "zone-a" => json!({"forZones": [{"name": "a"}]}),
-            "zone-b" => json!({"forZones": [{"name": "b"}]}),
-            _ => json!({}),
-        };
-        json!({"addresses": [number.to_string()], "nodeName": place, "hints": hints,
+        json!({"addresses": [number.to_string()], "nodeName": place,
             "conditions": {"ready": ready && !terminating, "serving": serving || ready,
                 "terminating": terminating},
             "targetRef": {"kind": "Pod", "name": format!("pod-{number}")}})
     })
+}
+
+/// Hints of all endpoints in a slice: none, for zones, for nodes, or some of each.
+fn hint(style: u8, place: &str) -> Value {
+    let zone = match place {
+        HERE => "a",
+        _ => "b",
+    };
+    let zones = json!([{"name": zone}]);
+    match (style, place) {
+        (0, _) | (3, "far") => json!({}),
+        (1, _) | (3, "there") => json!({"forZones": zones}),
+        _ => json!({"forNodes": [{"name": place}], "forZones": zones}),
+    }
 }
 
 /// One EndpointSlice.
@@ -162,13 +162,16 @@ pub(crate) fn slice() -> impl Strategy<Value = Value> {
         json!({"portolan.dev/weight": "2"}),
     ]);
     let ports = prop::collection::vec((0..6usize, 0..2u16), 1..5);
+    let ports = (ports, 0..4u8);
     let endpoints = prop::collection::vec(endpoint(), 0..5);
     (0..4u8, 0..4u8, family, weight, ports, endpoints).prop_map(
-        |(name, service, v4, weight, ports, mut endpoints)| {
+        |(name, service, v4, weight, (ports, style), mut endpoints)| {
             let prefix = if v4 { "10.244.0." } else { "fd44::" };
             for endpoint in &mut endpoints {
                 let number = endpoint["addresses"][0].as_str().unwrap_or_default();
                 endpoint["addresses"] = json!([format!("{prefix}{number}")]);
+                let place = endpoint["nodeName"].as_str().unwrap_or_default();
+                endpoint["hints"] = hint(style, place);
             }
             const NAMES: [(&str, &str); 6] = [
                 ("tcp-0", "TCP"),

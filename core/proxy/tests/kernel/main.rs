@@ -3,3 +3,5 @@
 
 mod generate;
 mod laws;
+mod reference;
+mod verdicts;
