@@ -1,6 +1,7 @@
 //! Rulesets of nodes: the laws of planning, verdicts of rules against those of the API's
 //! documentation, and cases.
 
+mod cases;
 mod generate;
 mod laws;
 mod reference;
