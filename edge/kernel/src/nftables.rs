@@ -102,7 +102,25 @@ impl Table {
     /// # Errors
     /// [`ApplyError`] tells the step and the object that the kernel refused; then none is taken.
     pub fn apply(&mut self, transaction: &Transaction) -> Result<(), ApplyError> {
-        self.apply_if(transaction, None)
+        let done = self.apply_if(transaction, None);
+        match done {
+            Err(ApplyError::Refused {
+                op: Some(op),
+                errno: libc::EBUSY,
+                ..
+            }) if matches!(transaction.ops.get(op), Some(Op::DeleteChain(_))) => {
+                self.apply_twice(transaction)
+            }
+            done => done,
+        }
+    }
+
+    /// Kernels before 6.2 refuse to remove a chain together with the map elements that lead to
+    /// it: there the removals follow in a transaction of their own.
+    fn apply_twice(&mut self, transaction: &Transaction) -> Result<(), ApplyError> {
+        let (first, removals) = transaction.clone().split_removals();
+        self.apply_if(&first, None)?;
+        self.apply_if(&removals, None)
     }
 
     /// The same, if the generation still is the given one.

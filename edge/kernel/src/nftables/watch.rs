@@ -17,8 +17,8 @@ const KEPT: usize = 16;
 /// Somebody else changed the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Process that did it, as this namespace of processes counts; `None` when the kernel told of
-    /// more than there was room for, so that it is not known
+    /// Thread that did it: of a program with one thread, its process. `None` when the kernel told
+    /// of more than there was room for, so that it is not known
     pub process: Option<u32>,
     /// Name of its program
     pub program: Option<String>,
