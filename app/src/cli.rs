@@ -70,6 +70,9 @@ enum Command {
     Restore(RestoreOptions),
     /// Delete the data directory of a `portolan up` that is not running
     Reset(ResetOptions),
+    /// Run a program in a network namespace
+    #[command(hide = true)]
+    Enter(crate::enter::EnterOptions),
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -176,6 +179,7 @@ impl Cli {
             Command::Backup(options) => crate::backup::run(&options),
             Command::Restore(options) => crate::backup::restore(&options),
             Command::Reset(options) => crate::reset::run(&options),
+            Command::Enter(options) => crate::enter::run(options),
             Command::Version => {
                 println!(
                     "portolan {} (Kubernetes API 1.36)",

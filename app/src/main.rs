@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod controllers;
 mod dataplane;
+mod enter;
 mod explain;
 mod load;
 mod logging;

@@ -7,6 +7,7 @@ pub mod conntrack;
 mod netlink;
 
 pub use netlink::NetlinkError;
+pub mod lab;
 pub mod link;
 pub mod netns;
 pub mod nftables;

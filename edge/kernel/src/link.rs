@@ -11,7 +11,7 @@ mod watch;
 
 pub use addresses::Address;
 pub use routes::{Route, RouteKind};
-pub use sysctl::{forward, sysctl};
+pub use sysctl::{forward, instant_ipv6, sysctl};
 pub use watch::AddressWatch;
 
 use crate::NetlinkError;

@@ -83,13 +83,18 @@ const HEAD: usize = 8;
 const IFA_F_NODAD: u8 = 0x02;
 
 fn head(w: &mut Writer, index: u32, address: IpAddr, prefix: u8, flags: u8) {
-    let scope = if address.is_loopback() {
-        libc::RT_SCOPE_HOST
-    } else {
-        libc::RT_SCOPE_UNIVERSE
-    };
-    w.put(&[family(address), prefix, flags, scope]);
+    w.put(&[family(address), prefix, flags, scope(address)]);
     w.put(&index.to_ne_bytes());
+}
+
+/// A link-local IPv4 address is good on its link only, so that it is never the source of what
+/// leaves by another one. The scope of IPv6 addresses is the kernel's own business.
+fn scope(address: IpAddr) -> u8 {
+    match address {
+        _ if address.is_loopback() => libc::RT_SCOPE_HOST,
+        IpAddr::V4(address) if address.is_link_local() => libc::RT_SCOPE_LINK,
+        _ => libc::RT_SCOPE_UNIVERSE,
+    }
 }
 
 pub(super) fn family(address: IpAddr) -> u8 {

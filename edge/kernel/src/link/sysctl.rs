@@ -29,3 +29,18 @@ pub fn forward(namespace: &Namespace) -> io::Result<()> {
         other => other,
     }
 }
+
+/// Makes IPv6 addresses usable at once in links that are made later: nobody is asked whether
+/// they are duplicates, which takes a second.
+///
+/// # Errors
+/// As [`sysctl`]; a kernel without IPv6 is none.
+pub fn instant_ipv6(namespace: &Namespace) -> io::Result<()> {
+    for scope in ["all", "default"] {
+        match sysctl(namespace, &format!("ipv6/conf/{scope}/accept_dad"), "0") {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

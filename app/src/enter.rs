@@ -1,0 +1,36 @@
+//! Hidden command `enter`: this binary as a launcher of programs inside network namespaces.
+
+use clap::Args;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where to run what.
+#[derive(Args)]
+pub(crate) struct EnterOptions {
+    /// File of the network namespace, such as /run/netns/NAME or /proc/PID/ns/net
+    #[arg(long, value_name = "FILE")]
+    netns: PathBuf,
+    /// File to stand in the place of /etc/resolv.conf
+    #[arg(long, value_name = "FILE")]
+    resolv_conf: Option<PathBuf>,
+    /// File to stand in the place of /etc/hosts
+    #[arg(long, value_name = "FILE")]
+    hosts: Option<PathBuf>,
+    /// Program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Becomes the program; returns only when that failed.
+pub(crate) fn run(options: EnterOptions) -> anyhow::Result<()> {
+    let mut command = options.command.into_iter();
+    let program = command.next().unwrap_or_default();
+    let what = kernel::netns::Enter {
+        netns: options.netns,
+        resolv_conf: options.resolv_conf,
+        hosts: options.hosts,
+        program,
+        arguments: command.collect(),
+    };
+    Err(kernel::netns::enter(&what).into())
+}
