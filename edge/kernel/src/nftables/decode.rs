@@ -6,7 +6,7 @@ mod expr;
 mod set;
 
 pub(super) use element::{Extra, elements, key};
-pub(super) use set::{ReadSet, set};
+pub(super) use set::{ReadSet, foreign as foreign_set, set};
 
 use super::encode;
 use super::userdata::read_comment;

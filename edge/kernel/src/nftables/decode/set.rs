@@ -19,14 +19,19 @@ pub(in crate::nftables) struct ReadSet {
 impl ReadSet {
     /// Its specification; for one that no plan has, something that no plan has either.
     pub(in crate::nftables) fn into_spec(self) -> SetSpec {
-        self.spec.unwrap_or_else(|| SetSpec {
-            key: Arc::new([]),
-            value: SetValue::None,
-            dynamic: true,
-            timeout_ms: 0,
-            size: 0,
-            counters: false,
-        })
+        self.spec.unwrap_or_else(foreign)
+    }
+}
+
+/// A specification that no plan has.
+pub(in crate::nftables) fn foreign() -> SetSpec {
+    SetSpec {
+        key: Arc::new([]),
+        value: SetValue::None,
+        dynamic: true,
+        timeout_ms: 0,
+        size: 0,
+        counters: false,
     }
 }
 
