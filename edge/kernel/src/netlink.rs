@@ -11,5 +11,5 @@ mod write;
 
 pub use error::NetlinkError;
 pub(crate) use read::{Attr, Attrs, Message, Messages};
-pub(crate) use socket::Socket;
+pub(crate) use socket::{Membership, Socket};
 pub(crate) use write::Writer;

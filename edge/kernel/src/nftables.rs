@@ -27,10 +27,14 @@ use encode::Batch;
 use nft::{Data, Name, Op, SetSpec, Transaction, Value};
 use rustix::net::RecvFlags;
 use std::collections::BTreeMap;
+use std::sync::Weak;
 use types::Lengths;
+use watch::Listening;
 
 /// Room for refusals of many messages, and for events.
 const RECEIVE_BUFFER: usize = 4 << 20;
+/// Larger transactions are not listened to, for events cost more than they do.
+const UNHEARD: usize = 500;
 /// How often a batch is sent anew when the kernel asks for it.
 const RETRIES: u32 = 10;
 
@@ -63,6 +67,7 @@ pub struct Table {
     socket: Socket,
     /// Specifications of the sets that are there, as far as known
     specs: BTreeMap<Name, SetSpec>,
+    watched: Weak<Listening>,
 }
 
 impl Table {
@@ -78,6 +83,7 @@ impl Table {
             name: name.into(),
             socket,
             specs: BTreeMap::new(),
+            watched: Weak::new(),
         })
     }
 
@@ -136,6 +142,26 @@ impl Table {
     }
 
     fn apply_if(
+        &mut self,
+        transaction: &Transaction,
+        generation: Option<u32>,
+    ) -> Result<(), ApplyError> {
+        match self.watched.upgrade() {
+            Some(watched) if size(transaction) > UNHEARD => {
+                let before = self.generation()?;
+                watched.stop()?;
+                let done = self.apply_heard(transaction, generation);
+                let own = u32::from(done.is_ok());
+                let after = self.generation();
+                let missed = after.is_ok_and(|after| after.wrapping_sub(before) != own);
+                watched.go_on(missed)?;
+                done
+            }
+            _ => self.apply_heard(transaction, generation),
+        }
+    }
+
+    fn apply_heard(
         &mut self,
         transaction: &Transaction,
         generation: Option<u32>,
@@ -290,6 +316,15 @@ impl Table {
         batch.delete_table();
         self.send(batch, &[], None)
     }
+}
+
+/// Number of the elements and objects that a transaction is about.
+fn size(transaction: &Transaction) -> usize {
+    let one = |op: &Op| match op {
+        Op::AddElements(_, elements) | Op::DeleteElements(_, elements) => elements.len(),
+        _ => 1,
+    };
+    transaction.ops.iter().map(one).sum()
 }
 
 /// Whether the kernel wants the same batch once more.

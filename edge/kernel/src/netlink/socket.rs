@@ -90,9 +90,12 @@ impl Socket {
     }
 
     /// Receives what is sent to a group from now on, but for what one port causes.
-    pub(crate) fn join(&self, group: i32, but: u32) -> Result<(), NetlinkError> {
+    pub(crate) fn join(&self, group: i32, but: u32) -> Result<Membership, NetlinkError> {
         self.ignore(but)?;
-        self.set_option(libc::NETLINK_ADD_MEMBERSHIP, group)
+        let fd = self.fd.try_clone()?;
+        let membership = Membership { fd, group };
+        membership.join()?;
+        Ok(membership)
     }
 
     /// Lets the kernel drop datagrams whose first message names that port.
@@ -114,30 +117,12 @@ impl Socket {
             len: program.len() as u16,
             filter: program.as_mut_ptr(),
         };
-        self.option(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
+        option(&self.fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
     }
 
     /// Sets an option of the level `SOL_NETLINK`.
     pub(crate) fn set_option(&self, option: i32, value: i32) -> Result<(), NetlinkError> {
-        self.option(libc::SOL_NETLINK, option, &value)
-    }
-
-    fn option<T>(&self, level: i32, option: i32, value: &T) -> Result<(), NetlinkError> {
-        // SAFETY: the descriptor is open, and the pointer and length describe `value`, which
-        // outlives the call. What `value` points to in turn does too, for the kernel copies it.
-        let done = unsafe {
-            libc::setsockopt(
-                self.fd.as_raw_fd(),
-                level,
-                option,
-                std::ptr::from_ref(value).cast(),
-                size_of::<T>() as libc::socklen_t,
-            )
-        };
-        match done {
-            0 => Ok(()),
-            _ => Err(std::io::Error::last_os_error().into()),
-        }
+        self::option(&self.fd, libc::SOL_NETLINK, option, &value)
     }
 
     /// Number that the kernel knows this socket by.
@@ -275,6 +260,45 @@ impl Socket {
                 }
             }
         }
+    }
+}
+
+fn option<T>(fd: &OwnedFd, level: i32, option: i32, value: &T) -> Result<(), NetlinkError> {
+    // SAFETY: the descriptor is open, and the pointer and length describe `value`, which
+    // outlives the call. What `value` points to in turn does too, for the kernel copies it.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            option,
+            std::ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error().into()),
+    }
+}
+
+/// That a socket receives what is sent to a group; it can be left for a while.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    fd: OwnedFd,
+    group: i32,
+}
+
+impl Membership {
+    /// Receives again.
+    pub(crate) fn join(&self) -> Result<(), NetlinkError> {
+        let add = libc::NETLINK_ADD_MEMBERSHIP;
+        option(&self.fd, libc::SOL_NETLINK, add, &self.group)
+    }
+
+    /// Does not receive any more.
+    pub(crate) fn leave(&self) -> Result<(), NetlinkError> {
+        let drop = libc::NETLINK_DROP_MEMBERSHIP;
+        option(&self.fd, libc::SOL_NETLINK, drop, &self.group)
     }
 }
 

@@ -3,12 +3,14 @@
 use super::decode;
 use super::wire::{self, NFGENMSG, generation, msg};
 use super::{RECEIVE_BUFFER, Table};
-use crate::netlink::{Message, NetlinkError, Socket};
+use crate::netlink::{Membership, Message, NetlinkError, Socket};
 use nft::Name;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::RecvFlags;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Most changes kept until they are asked for; more of them say nothing new.
@@ -31,10 +33,34 @@ pub struct Change {
 #[derive(Debug)]
 pub struct Watch {
     socket: Socket,
+    listening: Arc<Listening>,
     table: Name,
     /// What the transaction that is being read did
     reading: Option<Change>,
     found: VecDeque<Change>,
+}
+
+/// What a watch and its table share. While anybody listens, the kernel writes an event for each
+/// element of a transaction, which takes it three times as long as the transaction itself: the
+/// watch is deaf during large ones of its own table, and their number tells if there were others.
+#[derive(Debug)]
+pub(super) struct Listening {
+    membership: Membership,
+    /// Something happened while nobody listened
+    missed: AtomicBool,
+}
+
+impl Listening {
+    /// Does not listen from here on.
+    pub(super) fn stop(&self) -> Result<(), NetlinkError> {
+        self.membership.leave()
+    }
+
+    /// Listens again.
+    pub(super) fn go_on(&self, missed: bool) -> Result<(), NetlinkError> {
+        self.missed.fetch_or(missed, Ordering::Relaxed);
+        self.membership.join()
+    }
 }
 
 impl Watch {
@@ -42,12 +68,17 @@ impl Watch {
     ///
     /// # Errors
     /// When the kernel refuses: without `CAP_NET_ADMIN`.
-    pub fn open(table: &Table) -> Result<Self, NetlinkError> {
+    pub fn open(table: &mut Table) -> Result<Self, NetlinkError> {
         let socket = Socket::open(libc::NETLINK_NETFILTER)?;
         socket.set_buffers(0, RECEIVE_BUFFER);
-        socket.join(wire::GROUP, table.socket.port())?;
+        let listening = Arc::new(Listening {
+            membership: socket.join(wire::GROUP, table.socket.port())?,
+            missed: AtomicBool::new(false),
+        });
+        table.watched = Arc::downgrade(&listening);
         Ok(Self {
             socket,
+            listening,
             table: table.name.clone(),
             reading: None,
             found: VecDeque::new(),
@@ -74,6 +105,9 @@ impl Watch {
     }
 
     fn drain(&mut self) -> Result<(), NetlinkError> {
+        if self.listening.missed.swap(false, Ordering::Relaxed) {
+            keep(&mut self.found, Change::default());
+        }
         loop {
             let messages = match self.socket.receive(RecvFlags::DONTWAIT) {
                 Ok(Some(messages)) => messages,

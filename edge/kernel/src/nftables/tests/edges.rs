@@ -210,7 +210,7 @@ fn changes_by_others_are_told_and_own_ones_are_not() {
     inside(|| {
         let wanted = small();
         let mut table = opened(&wanted);
-        let mut watch = Watch::open(&table).unwrap();
+        let mut watch = Watch::open(&mut table).unwrap();
         table.apply(&ops([Op::FlushChain(name("one"))])).unwrap();
         let present = table.read().unwrap().unwrap();
         table.apply(&diff(&wanted, &present)).unwrap();
@@ -243,8 +243,8 @@ fn changes_by_others_are_told_and_own_ones_are_not() {
 #[test]
 fn foreign_flush_by_nft_is_told_with_its_program() {
     inside(|| {
-        let table = opened(&small());
-        let mut watch = Watch::open(&table).unwrap();
+        let mut table = opened(&small());
+        let mut watch = Watch::open(&mut table).unwrap();
         if oracle("nft", &["flush", "ruleset"]).is_some() {
             let change = watch.next(PATIENCE).unwrap().unwrap();
             assert!(change.removed, "{change:?}");

@@ -3,7 +3,7 @@
 use super::*;
 use nft::{Op, Transaction};
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// So many Services of three endpoints, as a node's ruleset holds them.
 fn services(count: u32) -> Ruleset {
@@ -50,9 +50,11 @@ fn thousands_of_elements_are_applied_read_and_changed() {
         let wanted = services(count);
         let all = diff(&wanted, &Ruleset::default());
         let mut table = Table::open("portolan").unwrap();
+        let mut watch = Watch::open(&mut table).unwrap();
         let begun = Instant::now();
         table.apply(&all).unwrap();
         eprintln!("applied {} elements in {:?}", count * 4, begun.elapsed());
+        assert_eq!(watch.next(Duration::ZERO).unwrap(), None);
         let begun = Instant::now();
         let read = table.read().unwrap().unwrap();
         eprintln!("read them in {:?}", begun.elapsed());
@@ -61,6 +63,9 @@ fn thousands_of_elements_are_applied_read_and_changed() {
         }
         anew(&mut table, &wanted);
         one_by_one(&mut table, &wanted);
+        assert_eq!(watch.next(Duration::ZERO).unwrap(), None);
+        Table::open("portolan").unwrap().delete().unwrap();
+        assert!(watch.next(Duration::ZERO).unwrap().unwrap().removed);
     });
 }
 
