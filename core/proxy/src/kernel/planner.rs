@@ -162,38 +162,44 @@ impl RulesetPlanner {
     ) -> Update {
         let unused_before = self.shapes.unused();
         let mut flows = UdpTargets::default();
-        let mut replaced = BTreeMap::new();
+        let mut steps: Vec<Replaced> = Vec::with_capacity(services.len());
         let mut rivals = BTreeSet::new();
         for id in &services {
             let before = self.entries.remove(id).unwrap_or_default();
             self.claims.rivals(id, &before, &mut rivals);
             self.claims.remove(id, &before);
-            replaced.insert(id.clone(), before);
+            steps.push(Replaced {
+                id: id.clone(),
+                before,
+                after: None,
+            });
         }
-        for id in services {
-            if snapshot.services.contains_key(&id) {
-                let entry = plan_entry(snapshot, &id, &self.settings);
-                self.claims.add(&id, &entry);
-                self.claims.rivals(&id, &entry, &mut rivals);
-                self.entries.insert(id, entry);
+        for step in &mut steps {
+            if snapshot.services.contains_key(&step.id) {
+                let entry = plan_entry(snapshot, &step.id, &self.settings);
+                self.claims.add(&step.id, &entry);
+                self.claims.rivals(&step.id, &entry, &mut rivals);
+                step.after = Some(entry);
             }
         }
-        for rival in rivals {
-            if let Some(entry) = self.entries.get(&rival)
-                && !replaced.contains_key(&rival)
-            {
-                replaced.insert(rival, entry.clone());
+        for id in rivals.difference(&services) {
+            if let Some(entry) = self.entries.remove(id) {
+                steps.push(Replaced {
+                    id: id.clone(),
+                    before: entry.clone(),
+                    after: Some(entry),
+                });
             }
         }
-        for (id, before) in &replaced {
-            let mut after = self.entries.remove(id);
+        for Replaced { id, before, after } in steps {
+            let mut after = after;
             if let Some(after) = &mut after {
-                self.claims.grant(id, after);
+                self.claims.grant(&id, after);
             }
-            self.change(id, before, after.as_ref(), old, &mut draft);
-            flows.change(before, after.as_ref());
+            self.change(&id, &before, after.as_ref(), old, &mut draft);
+            flows.change(&before, after.as_ref());
             if let Some(after) = after {
-                self.entries.insert(id.clone(), after);
+                self.entries.insert(id, after);
             }
         }
         self.finish(draft, flows, &unused_before)
@@ -280,6 +286,13 @@ impl RulesetPlanner {
     pub(super) fn holder(&self, claimed: Claimed) -> Option<(&NamespacedName, &Entry)> {
         self.entries.get_key_value(self.claims.winner(claimed)?)
     }
+}
+
+/// One Service on its way from one plan to another.
+struct Replaced {
+    id: NamespacedName,
+    before: Entry,
+    after: Option<Entry>,
 }
 
 enum Step {
