@@ -1,5 +1,6 @@
 //! Options of `portolan up`: flags, then the configuration file, then defaults.
 
+use crate::datapath::{Asked, Chosen, DataPath, Kept, choose};
 use anyhow::{Context, bail};
 use clap::Args;
 use model::Cidr;
@@ -42,10 +43,16 @@ pub(crate) struct UpOptions {
     /// /etc/resolv.conf]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) dns_upstream: Vec<SocketAddr>,
-    /// Ranges of Service addresses, at most one of each family [default: 127.96.0.0/16]
+    /// Who carries traffic to Pods; kept in the data directory [default: nftables where network
+    /// namespaces can be made, else userspace]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data_path: Option<DataPath>,
+    /// Ranges of Service addresses, at most one of each family; kept in the data directory
+    /// [default: 10.96.0.0/16,fd00:10:96::/112; with userspace 127.96.0.0/16]
     #[arg(long, value_name = "CIDR[,CIDR]")]
     pub(crate) service_cidr: Option<String>,
-    /// Ranges of Pod addresses, at most one of each family [default: 127.244.0.0/16]
+    /// Ranges of Pod addresses, at most one of each family
+    /// [default: 10.244.0.0/16,fd00:10:244::/64; with userspace 127.244.0.0/16]
     #[arg(long, value_name = "CIDR[,CIDR]")]
     pub(crate) pod_cidr: Option<String>,
     /// Range of load-balancer addresses [default: 127.97.0.0/24]
@@ -76,6 +83,7 @@ struct File {
     https_listen: Option<SocketAddr>,
     https_redirect_port: Option<u16>,
     dns_upstream: Vec<SocketAddr>,
+    data_path: Option<DataPath>,
     service_cidr: Option<String>,
     pod_cidr: Option<String>,
     load_balancer_cidr: Option<String>,
@@ -96,8 +104,8 @@ pub(crate) struct Config {
     pub(crate) https_listen: SocketAddr,
     pub(crate) https_redirect_port: Option<u16>,
     pub(crate) dns_upstream: Vec<SocketAddr>,
-    pub(crate) service_cidrs: Vec<Cidr>,
-    pub(crate) pod_cidrs: Vec<Cidr>,
+    /// Data path and ranges
+    pub(crate) chosen: Chosen,
     pub(crate) load_balancer_cidr: Cidr,
     pub(crate) images: BTreeMap<String, String>,
     pub(crate) runner: bool,
@@ -105,8 +113,15 @@ pub(crate) struct Config {
 }
 
 impl UpOptions {
-    /// Joins flags, file and defaults.
+    /// Joins flags, file, what the data directory keeps, and defaults.
     pub(crate) fn resolve(&self) -> anyhow::Result<Config> {
+        self.resolve_where(crate::network::possible)
+    }
+
+    fn resolve_where(
+        &self,
+        possible: impl FnOnce() -> Result<(), String>,
+    ) -> anyhow::Result<Config> {
         let file = self
             .config
             .as_deref()
@@ -117,9 +132,15 @@ impl UpOptions {
             Some(dir) => dir,
             None => default_data_dir()?,
         };
-        let cidrs = |flag: &Option<String>, file: Option<String>, default: &str, name: &str| {
-            let text = flag.clone().or(file).unwrap_or_else(|| default.to_owned());
-            parse_cidrs(&text, name)
+        let cidrs = |flag: &Option<String>, file: Option<String>, name: &str| {
+            let text = flag.clone().or(file);
+            text.map(|text| parse_cidrs(&text, name)).transpose()
+        };
+        let asked = Asked {
+            path: self.data_path.or(file.data_path),
+            services: cidrs(&self.service_cidr, file.service_cidr, "service-cidr")?,
+            pods: cidrs(&self.pod_cidr, file.pod_cidr, "pod-cidr")?,
+            runner: !(self.no_runner || file.no_runner),
         };
         let balancers = self.load_balancer_cidr.clone().or(file.load_balancer_cidr);
         let balancers = balancers.unwrap_or_else(|| "127.97.0.0/24".to_owned());
@@ -128,6 +149,7 @@ impl UpOptions {
             let (name, command) = parse_image(pair)?;
             images.insert(name, command);
         }
+        let chosen = choose(&asked, Kept::read(&data_dir).as_ref(), possible)?;
         let kubeconfig = self.kubeconfig.clone().or(file.kubeconfig);
         Ok(Config {
             filename: if self.filename.is_empty() {
@@ -151,16 +173,10 @@ impl UpOptions {
             } else {
                 self.dns_upstream.clone()
             },
-            service_cidrs: cidrs(
-                &self.service_cidr,
-                file.service_cidr,
-                DEFAULT_SERVICE_CIDR,
-                "service-cidr",
-            )?,
-            pod_cidrs: cidrs(&self.pod_cidr, file.pod_cidr, "127.244.0.0/16", "pod-cidr")?,
+            chosen,
             load_balancer_cidr: parse_cidrs(&balancers, "load-balancer-cidr")?[0],
             images,
-            runner: !(self.no_runner || file.no_runner),
+            runner: asked.runner,
             node_name: self
                 .node_name
                 .clone()
@@ -170,7 +186,7 @@ impl UpOptions {
     }
 }
 
-/// Range of Service addresses when none is given.
+/// Range of Service addresses of a plan without server when none is given.
 pub(crate) const DEFAULT_SERVICE_CIDR: &str = "127.96.0.0/16";
 
 fn read_file(path: &Path) -> anyhow::Result<File> {
@@ -257,7 +273,7 @@ mod tests {
 
     #[test]
     fn defaults_need_no_privilege_and_stay_on_loopback() {
-        let config = options().resolve().unwrap();
+        let config = options().resolve_where(|| Err(String::new())).unwrap();
         for address in [
             config.api_listen,
             config.dns_listen,
@@ -269,7 +285,7 @@ mod tests {
                 "{address}"
             );
         }
-        assert_eq!(config.service_cidrs[0].to_string(), DEFAULT_SERVICE_CIDR);
+        assert_eq!(config.chosen.services[0].to_string(), DEFAULT_SERVICE_CIDR);
         assert_eq!(config.kubeconfig, PathBuf::from("d/kubeconfig"));
         assert!(config.runner);
     }
@@ -298,7 +314,8 @@ mod tests {
         ] {
             let mut options = options();
             change(&mut options);
-            let error = format!("{:#}", options.resolve().unwrap_err());
+            let error = options.resolve_where(|| Err(String::new())).unwrap_err();
+            let error = format!("{error:#}");
             assert!(error.contains(text), "{error}");
         }
     }

@@ -1,5 +1,6 @@
 //! Takes events into the Snapshot, plans again what they change, and hands each plan to its edge.
 
+use crate::node::agent::{Agent, SharedSnapshot};
 use crate::problems::Problems;
 use apid::{Batch, Client};
 use arc_swap::ArcSwap;
@@ -11,7 +12,7 @@ use relay::Relay;
 use runner::Runner;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
@@ -19,13 +20,22 @@ use tokio::time::{Instant, sleep_until};
 /// How long after a change problems are looked for: objects that belong together come one by one.
 const SETTLE: Duration = Duration::from_millis(800);
 
+/// What the relay's plan says of addresses that it does not listen on.
+const NOT_RELAYED: &str = "AddressNotServed";
+
+fn read(snapshot: &SharedSnapshot) -> RwLockReadGuard<'_, Snapshot> {
+    snapshot.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The edges, and the plans that they were given last.
 pub(crate) struct DataPlane {
     pub(crate) client: Client,
-    pub(crate) snapshot: Snapshot,
+    pub(crate) snapshot: SharedSnapshot,
     pub(crate) zone: Arc<ArcSwap<Zone>>,
     pub(crate) proxy: proxy::Planner,
     pub(crate) relay: Relay,
+    /// Keeps the rules in the kernel, where that is the data path
+    pub(crate) agent: Option<Arc<Agent>>,
     pub(crate) gateway: gateway::Planner,
     pub(crate) httpd: Arc<httpd::Server>,
     /// Addresses for `status.loadBalancer`; `None` writes no status
@@ -75,25 +85,34 @@ impl DataPlane {
         if changed.is_empty() {
             return;
         }
-        self.relay
-            .apply(&self.proxy.update(&self.snapshot, &changed));
+        if let Some(agent) = &self.agent {
+            agent.changed(changed.clone());
+        }
+        let shared = self.snapshot.clone();
+        let snapshot = read(&shared);
+        self.relay.apply(&self.proxy.update(&snapshot, &changed));
         if !changed.services.is_empty() || changed.has(Resource::NAMESPACES) {
             let mut zone = Zone::clone(&self.zone.load());
-            zone.update(&self.snapshot, &changed);
+            zone.update(&snapshot, &changed);
             self.zone.store(Arc::new(zone));
         }
-        let update = self.gateway.apply(&self.snapshot, &changed);
+        let update = self.gateway.apply(&snapshot, &changed);
         for error in self.httpd.apply(update) {
             tracing::warn!(%error, "a certificate cannot be used");
         }
+        drop(snapshot);
         if changed.has(Resource::INGRESSES) || changed.has(Resource::INGRESS_CLASSES) {
             self.write_statuses();
         }
     }
 
     fn observe(&mut self, batch: &Batch, changed: &mut ChangedKeys) {
+        let mut snapshot = self
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         for event in batch.iter() {
-            self.snapshot.apply(event, changed);
+            snapshot.apply(event, changed);
             if let Some(runner) = &self.runner {
                 runner.observe(event);
             }
@@ -102,7 +121,8 @@ impl DataPlane {
 
     fn write_statuses(&mut self) {
         let Some(publish) = &self.publish else { return };
-        for (id, status) in gateway::statuses(self.gateway.table(), &self.snapshot, publish) {
+        let statuses = gateway::statuses(self.gateway.table(), &read(&self.snapshot), publish);
+        for (id, status) in statuses {
             if self.sent.get(&id) == Some(&status) {
                 continue;
             }
@@ -122,17 +142,24 @@ impl DataPlane {
     }
 
     fn plan_problems(&self) -> BTreeSet<Problem> {
-        plan_problems(
-            &self.snapshot,
+        let mut all = plan_problems(
+            &read(&self.snapshot),
             self.gateway.table(),
             &self.proxy,
             self.load_balancers,
-        )
+        );
+        if self.agent.is_some() {
+            // Addresses that the relay does not serve are served in the kernel.
+            all.retain(|problem| problem.reason != NOT_RELAYED);
+        }
+        all
     }
 
     async fn tell_problems(&mut self) {
         let mut all = self.planned.clone();
         all.extend(self.relay.problems());
+        let agent = self.agent.iter();
+        all.extend(agent.flat_map(|agent| agent.report().problems));
         all.extend(self.runner.iter().flat_map(|runner| runner.problems()));
         self.problems.replace(all).await;
     }

@@ -9,14 +9,16 @@ mod backup;
 mod cli;
 mod config;
 mod controllers;
+mod datapath;
 mod dataplane;
 mod enter;
 mod explain;
+mod inside;
 mod load;
 mod logging;
 mod marker;
 mod metrics;
-#[expect(dead_code, reason = "joined to the commands next")]
+mod network;
 mod node;
 mod plan;
 mod pods;

@@ -1,5 +1,6 @@
 //! What a running `up` says about itself, in a file of its data directory.
 
+use crate::datapath::DataPath;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -27,6 +28,14 @@ pub(crate) struct Marker {
     pub(crate) listen: Listen,
     /// Name of the Node; `None` without a runner
     pub(crate) node: Option<String>,
+    /// Who carries traffic to Pods; `None` in a directory of a version that knew but one way
+    pub(crate) data_path: Option<DataPath>,
+    /// Why traffic does not go through the kernel, when nobody has chosen
+    pub(crate) fallback: Option<String>,
+    /// Addresses of the Node in its network namespace, with the kernel data path
+    pub(crate) node_addresses: Vec<String>,
+    /// File that stands for the Node's network namespace while the process runs
+    pub(crate) network: Option<PathBuf>,
     /// Ranges of Service addresses
     pub(crate) service_cidrs: Vec<String>,
     /// Ranges of Pod addresses

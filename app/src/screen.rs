@@ -1,9 +1,9 @@
 //! The one screen that `up` shows once everything runs.
 
 use crate::config::Config;
+use crate::datapath::{Chosen, DataPath, is_loopback};
 use crate::marker::Marker;
 use crate::seed::Seeded;
-use model::Cidr;
 use std::net::SocketAddr;
 
 /// Prints where everything listens and what to type next.
@@ -31,6 +31,7 @@ pub(crate) fn print(marker: &Marker, config: &Config, seeded: Seeded) {
         ),
         None => println!("  Pods         none are run (--no-runner)"),
     }
+    println!("  data path    {}", data_path(&config.chosen));
     println!("  kubeconfig   {}", marker.kubeconfig.display());
     if let Some(ca) = &marker.ca {
         println!("  CA           {}", ca.display());
@@ -46,18 +47,30 @@ pub(crate) fn print(marker: &Marker, config: &Config, seeded: Seeded) {
     next_steps(marker, &http);
 }
 
+/// The data path, and what follows from it.
+fn data_path(chosen: &Chosen) -> String {
+    let path = chosen.path.as_str();
+    match (chosen.path, &chosen.why) {
+        (DataPath::Nftables, _) => {
+            format!("{path}: Pods and Services live in network namespaces of their own")
+        }
+        (DataPath::Userspace, Some(why)) => format!("{path}: {why}"),
+        (DataPath::Userspace, None) => path.to_owned(),
+    }
+}
+
 fn warn_about_ranges(config: &Config) {
-    let ranges = config.service_cidrs.iter().chain(&config.pod_cidrs);
+    let chosen = &config.chosen;
+    if chosen.path == DataPath::Nftables {
+        return;
+    }
+    let ranges = chosen.services.iter().chain(&chosen.pods);
     for range in ranges.filter(|range| !is_loopback(range)) {
         println!(
             "\n  {range} is outside 127.0.0.0/8: addresses are allocated and answered by DNS, but\n  \
              nothing relays to them."
         );
     }
-}
-
-fn is_loopback(range: &Cidr) -> bool {
-    range.base().is_loopback() && range.prefix() >= 8
 }
 
 fn next_steps(marker: &Marker, http: &str) {

@@ -3,7 +3,9 @@
 use crate::cli::LogOptions;
 use crate::config::{Config, UpOptions};
 use crate::dataplane::DataPlane;
+use crate::inside::Inside;
 use crate::marker::{Listen, Marker};
+use crate::node::agent::Agent;
 use crate::pods::Pods;
 use crate::problems::Problems;
 use crate::{controllers, metrics, screen, seed};
@@ -21,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
@@ -75,6 +77,9 @@ struct Up {
     httpd: Arc<httpd::Server>,
     relay: Relay,
     runner: Option<Arc<Runner>>,
+    agent: Option<Arc<Agent>>,
+    /// Held for as long as anything runs
+    _inside: Option<Inside>,
     marker: Marker,
 }
 
@@ -114,29 +119,34 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
 
 async fn start(config: &Config) -> anyhow::Result<Up> {
     make_data_dir(&config.data_dir)?;
+    let inside = Inside::open(config)?;
     let pods = Arc::new(Pods::default());
     let scrape = Arc::new(metrics::Sources::default());
-    let api = start_api(config, pods.clone(), scrape.clone()).await?;
+    let api = start_api(config, inside.as_ref(), pods.clone(), scrape.clone()).await?;
     let client = api.client();
     client
         .submit(ingress_class())
         .await
         .context("cannot create the IngressClass nginx")?;
+    if let Some(inside) = &inside {
+        inside.announce_dns(&client).await;
+    }
     let (objects, events) = client.subscribe();
     let snapshot = Snapshot::from_objects(&objects);
     drop(objects);
 
     let runner = config
         .runner
-        .then(|| start_runner(config, &api))
+        .then(|| start_runner(config, inside.as_ref(), &api))
         .transpose()?;
     if let Some(runner) = &runner {
         pods.set(&config.node_name, runner.clone());
     }
-    let (dns, zone) = start_dns(config, &snapshot)?;
-    let (httpd, gateway) = start_gateway(config, &snapshot)?;
+    let (dns, zone) = start_dns(config, inside.as_ref(), &snapshot)?;
+    let (httpd, gateway) = start_gateway(config, inside.as_ref(), &snapshot)?;
     let relay = Relay::start(relay::Settings {
         node_name: config.node_name.clone(),
+        handover: inside.as_ref().map(Inside::handover),
         ..relay::Settings::default()
     });
     let mut proxy = proxy::Planner::new(proxy::Settings {
@@ -146,7 +156,13 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
     relay.apply(&proxy.replan_all(&snapshot));
     scrape.set(dns.metrics().clone(), httpd.clone(), relay.clone());
     spawn_controllers(config, &api, client.clone())?;
-    let marker = marker(config, &api, &dns, &httpd);
+    let snapshot = Arc::new(RwLock::new(snapshot));
+    let agent = inside
+        .as_ref()
+        .map(|inside| inside.start_agent(config, snapshot.clone()))
+        .transpose()?
+        .map(Arc::new);
+    let marker = marker(config, inside.as_ref(), &api, &dns, &httpd);
     let plane = DataPlane {
         problems: Problems::new(client.clone(), &config.data_dir, config.runner),
         client,
@@ -154,6 +170,7 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
         zone,
         proxy,
         relay: relay.clone(),
+        agent: agent.clone(),
         gateway,
         httpd: httpd.clone(),
         publish: config.runner.then(|| Publish {
@@ -175,6 +192,8 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
         httpd,
         relay,
         runner,
+        agent,
+        _inside: inside,
         marker,
     })
 }
@@ -190,7 +209,11 @@ impl Up {
             let _ = tokio::task::spawn_blocking(move || httpd.shutdown()).await;
         }
         self.api.stop().await;
+        if let Some(agent) = self.agent.and_then(Arc::into_inner) {
+            let _ = tokio::task::spawn_blocking(move || agent.stop(true)).await;
+        }
         self.marker.ready = false;
+        self.marker.network = None;
         self.marker.write(&config.data_dir)
     }
 }
@@ -206,12 +229,16 @@ pub(crate) fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
 
 async fn start_api(
     config: &Config,
+    inside: Option<&Inside>,
     pods: Arc<Pods>,
     scrape: Arc<metrics::Sources>,
 ) -> anyhow::Result<apid::Server> {
-    let cidrs = config.service_cidrs.clone();
+    let cidrs = config.chosen.services.clone();
     let mut settings = apid::Settings::new(&config.data_dir, config.api_listen, cidrs);
     settings.kubeconfig = Some(config.kubeconfig.clone());
+    settings.gate = inside
+        .map(|inside| inside.gate(&config.data_dir))
+        .transpose()?;
     settings.pods = config.runner.then_some(pods as Arc<dyn apid::PodAccess>);
     settings.metrics = Some(Arc::new(move || scrape.render()));
     Ok(apid::Server::start(settings).await?)
@@ -229,11 +256,21 @@ fn ingress_class() -> Write {
     }
 }
 
-fn start_runner(config: &Config, api: &apid::Server) -> anyhow::Result<Arc<Runner>> {
-    let mut settings = runner::Settings::new(config.data_dir.join("pods"));
+fn start_runner(
+    config: &Config,
+    inside: Option<&Inside>,
+    api: &apid::Server,
+) -> anyhow::Result<Arc<Runner>> {
+    // Processes find files by these paths wherever they work.
+    let data_dir = std::path::absolute(&config.data_dir)?;
+    let mut settings = runner::Settings::new(data_dir.join("pods"));
     settings.node_name.clone_from(&config.node_name);
-    settings.pod_cidrs.clone_from(&config.pod_cidrs);
-    settings.kubeconfig = Some(api.kubeconfig().to_owned());
+    settings.pod_cidrs.clone_from(&config.chosen.pods);
+    settings.kubeconfig = Some(std::path::absolute(api.kubeconfig())?);
+    if let Some(inside) = inside {
+        inside.run_pods(&mut settings);
+        settings.kubeconfig = Some(inside.kubeconfig(&data_dir));
+    }
     for (name, command) in &config.images {
         let pair = format!("{name}={command}");
         settings
@@ -272,6 +309,7 @@ async fn submit_all(client: Client, mut queue: UnboundedReceiver<Write>) {
 
 fn start_dns(
     config: &Config,
+    inside: Option<&Inside>,
     snapshot: &Snapshot,
 ) -> anyhow::Result<(dnsd::Server, Arc<ArcSwap<Zone>>)> {
     let serial = u32::try_from(controllers::now().seconds()).unwrap_or(1);
@@ -282,7 +320,8 @@ fn start_dns(
         upstreams = dnsd::system_nameservers();
         upstreams.retain(|upstream| *upstream != config.dns_listen);
     }
-    let settings = dnsd::Settings::new(vec![config.dns_listen], upstreams);
+    let mut settings = dnsd::Settings::new(vec![config.dns_listen], upstreams);
+    settings.inside = inside.map(Inside::dns);
     let server = dnsd::Server::start(&settings, zone.clone())
         .context("DNS: choose another --dns-listen address")?;
     Ok((server, zone))
@@ -290,6 +329,7 @@ fn start_dns(
 
 fn start_gateway(
     config: &Config,
+    inside: Option<&Inside>,
     snapshot: &Snapshot,
 ) -> anyhow::Result<(Arc<httpd::Server>, gateway::Planner)> {
     let settings = httpd::Settings {
@@ -297,6 +337,7 @@ fn start_gateway(
         https: Some(config.https_listen),
         threads: 2,
         drain: Duration::from_secs(3),
+        sockets: inside.map(Inside::upstreams),
         ..httpd::Settings::default()
     };
     let bound = httpd::Server::bind(&settings)
@@ -355,6 +396,7 @@ fn spawn_data_plane(plane: DataPlane, events: UnboundedReceiver<Batch>) {
 
 fn marker(
     config: &Config,
+    inside: Option<&Inside>,
     api: &apid::Server,
     dns: &dnsd::Server,
     httpd: &httpd::Server,
@@ -373,8 +415,15 @@ fn marker(
             https: httpd.local_addrs().https,
         },
         node: config.runner.then(|| config.node_name.clone()),
-        service_cidrs: texts(&config.service_cidrs),
-        pod_cidrs: texts(&config.pod_cidrs),
+        data_path: Some(config.chosen.keep),
+        fallback: config.chosen.why.clone(),
+        node_addresses: inside.map_or_else(Vec::new, |inside| {
+            let all = inside.node_addresses().iter();
+            all.map(ToString::to_string).collect()
+        }),
+        network: inside.map(Inside::path),
+        service_cidrs: texts(&config.chosen.services),
+        pod_cidrs: texts(&config.chosen.pods),
     }
 }
 

@@ -9,8 +9,9 @@
 //! changed. The agent reads the Snapshot under its lock, so that nothing is parsed or kept twice,
 //! and one changed endpoint costs what one endpoint costs.
 
+use kernel::netns::Namespace;
 use model::{ChangedKeys, Problem, Snapshot};
-use std::os::fd::OwnedFd;
+use proxy::kernel::NodeSettings;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
@@ -22,7 +23,19 @@ pub(crate) type SharedSnapshot = Arc<RwLock<Snapshot>>;
 /// How an agent is started.
 pub(crate) struct AgentOptions {
     /// Network namespace to act in; `None` for the process's own
-    pub(crate) namespace: Option<OwnedFd>,
+    pub(crate) namespace: Option<Namespace>,
+    /// What the plan depends on
+    pub(crate) settings: NodeSettings,
+}
+
+impl AgentOptions {
+    /// An agent in a namespace.
+    pub(crate) fn new(namespace: Option<Namespace>, settings: NodeSettings) -> Self {
+        Self {
+            namespace,
+            settings,
+        }
+    }
 }
 
 /// What an agent tells besides what it does to the kernel.
@@ -90,7 +103,7 @@ impl Agent {
 }
 
 fn run(options: &AgentOptions, snapshot: &SharedSnapshot, messages: &Receiver<Message>) {
-    let _ = (&options.namespace, snapshot);
+    let _ = (&options.namespace, &options.settings, snapshot);
     while let Ok(message) = messages.recv() {
         match message {
             Message::Changed(keys) => tracing::trace!(?keys, "changed"),

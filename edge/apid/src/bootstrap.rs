@@ -1,9 +1,32 @@
 //! Objects that every cluster has, written when they are missing.
 
 use crate::hub::Hub;
+use crate::{Settings, StartError};
+use api::State;
 use model::{ApiError, Resource, View};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+
+/// Checks that the store's cluster has the Service ranges that are asked for: what Services have
+/// already would lie outside of others.
+pub(crate) fn same_ranges(settings: &Settings, state: &State) -> Result<(), StartError> {
+    let Some(stored) = state.get(Resource::SERVICE_CIDRS, "", "kubernetes") else {
+        return Ok(());
+    };
+    let value = stored.value();
+    let stored = value["spec"]["cidrs"].as_array().into_iter().flatten();
+    let stored: Vec<&str> = stored.filter_map(Value::as_str).collect();
+    let wanted = settings.service_cidrs.iter().map(ToString::to_string);
+    let wanted: Vec<String> = wanted.collect();
+    if stored.is_empty() || stored == wanted {
+        return Ok(());
+    }
+    Err(StartError::ServiceRange {
+        dir: settings.data_dir.clone(),
+        stored: stored.join(","),
+        wanted: wanted.join(","),
+    })
+}
 
 /// Writes what is missing; `address` is where the API is reached.
 pub(crate) async fn run(hub: &Hub, address: SocketAddr) -> Result<(), ApiError> {

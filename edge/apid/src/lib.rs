@@ -42,5 +42,5 @@ pub use pods::{
     TerminalSize,
 };
 pub use server::Server;
-pub use settings::{MoreMetrics, Settings, StartError};
+pub use settings::{Gate, MoreMetrics, Settings, StartError};
 pub use store::StoreError;

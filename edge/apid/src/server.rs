@@ -6,7 +6,7 @@ use crate::hub::Hub;
 use crate::lock::Lock;
 use crate::pki::Authority;
 use crate::store::{Loaded, Store};
-use crate::{Client, Metrics, Settings, StartError, addresses, bootstrap, kubeconfig};
+use crate::{Client, Gate, Metrics, Settings, StartError, addresses, bootstrap, kubeconfig};
 use ::http::Request;
 use api::{Committed, Engine, HistoryLimits};
 use hyper::body::Incoming;
@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,7 +38,7 @@ pub struct Server {
     ca: PathBuf,
     client: Client,
     stop: watch::Sender<bool>,
-    accepting: Option<tokio::task::JoinHandle<()>>,
+    accepting: Vec<tokio::task::JoinHandle<()>>,
     writing: Option<std::thread::JoinHandle<()>>,
     connections: Arc<Semaphore>,
     max_connections: usize,
@@ -50,21 +50,25 @@ impl Server {
     ///
     /// # Errors
     /// See [`StartError`]; each says what to do.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    pub async fn start(mut settings: Settings) -> Result<Self, StartError> {
         std::fs::create_dir_all(&settings.data_dir)
             .map_err(StartError::file(&settings.data_dir))?;
         let lock = Lock::take(&settings.data_dir)?;
         let loaded = Store::open(&settings.data_dir)?;
+        bootstrap::same_ranges(&settings, &loaded.state)?;
         let listener = listen(settings.listen)?;
         let address = listener.local_addr().map_err(|source| StartError::Listen {
             address: settings.listen,
             source,
         })?;
         let authority = Authority::open(&settings.data_dir)?;
-        let (acceptor, certificates) = tls(&authority, address)?;
+        let gate = settings.gate.take();
+        let tls = tls(&authority, &names(&settings, address, gate.as_ref()))?;
         let keys = Arc::new(Keys::new(&settings.data_dir));
         let (hub, writing) = open_hub(&settings, loaded)?;
-        let started = bootstrap::run(&hub, addresses::advertised(address)).await;
+        let known = gate.as_ref().map(|gate| gate.address);
+        let known = known.unwrap_or_else(|| addresses::advertised(address));
+        let started = bootstrap::run(&hub, known).await;
         if let Err(error) = started {
             hub.stop();
             return Err(StartError::Bootstrap(error.message));
@@ -73,6 +77,13 @@ impl Server {
         let path = path.unwrap_or_else(|| settings.data_dir.join("kubeconfig"));
         let admin = authority.client("portolan-admin", &["system:masters"])?;
         kubeconfig::write(&path, addresses::local(address), &authority, &admin)?;
+        let mut listeners = vec![listener];
+        if let Some(gate) = gate {
+            kubeconfig::write(&gate.kubeconfig, gate.address, &authority, &admin)?;
+            let open = gate.listeners.into_iter().map(TcpListener::from_std);
+            let open: Result<Vec<_>, _> = open.collect();
+            listeners.extend(open.map_err(StartError::file("listener inside"))?);
+        }
         let (stop, stopping) = watch::channel(false);
         let connections = Arc::new(Semaphore::new(settings.max_connections));
         let front = Arc::new(Front {
@@ -87,20 +98,19 @@ impl Server {
             access: Access::default(),
             keys: keys.clone(),
         });
-        let accepting = tokio::spawn(accept(
-            listener,
-            (acceptor, certificates),
-            front,
-            connections.clone(),
-            stopping,
-        ));
+        let accepting = listeners.into_iter().map(|listener| {
+            let (tls, front) = (tls.clone(), front.clone());
+            let connections = connections.clone();
+            tokio::spawn(accept(listener, tls, front, connections, stopping.clone()))
+        });
+        let accepting = accepting.collect();
         Ok(Self {
             address,
             kubeconfig: path,
             ca: settings.data_dir.join("pki/ca.crt"),
             client: Client::new(hub, keys),
             stop,
-            accepting: Some(accepting),
+            accepting,
             writing: Some(writing),
             connections,
             max_connections: settings.max_connections,
@@ -136,7 +146,7 @@ impl Server {
     /// Ends watches, waits a while for answers under way, and makes the last writes durable.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        if let Some(accepting) = self.accepting.take() {
+        for accepting in self.accepting.drain(..) {
             let _ = accepting.await;
         }
         let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
@@ -194,12 +204,30 @@ fn open_hub(
         .map_err(StartError::file("store thread"))
 }
 
+/// Addresses that the server's certificate names.
+fn names(settings: &Settings, address: SocketAddr, gate: Option<&Gate>) -> Vec<IpAddr> {
+    let mut names = addresses::named(address.ip());
+    // The first of each range is the Service `kubernetes`' own.
+    let services = settings
+        .service_cidrs
+        .iter()
+        .filter_map(|range| range.nth(1));
+    let inside = gate.into_iter().flat_map(|gate| &gate.listeners);
+    let inside = inside.filter_map(|listener| Some(listener.local_addr().ok()?.ip()));
+    for ip in services.chain(inside) {
+        if !names.contains(&ip) {
+            names.push(ip);
+        }
+    }
+    names
+}
+
 fn tls(
     authority: &Authority,
-    address: SocketAddr,
+    names: &[IpAddr],
 ) -> Result<(TlsAcceptor, Arc<AnyCertificate>), StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Pki(error.to_string());
-    let leaf = authority.server(&addresses::named(address.ip()))?;
+    let leaf = authority.server(names)?;
     let mut roots = RootCertStore::empty();
     roots.add(authority.der()?).map_err(|e| failed(&e))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -9,6 +9,17 @@ use std::sync::Arc;
 /// Metrics of other parts, in Prometheus's text form.
 pub type MoreMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// Where the cluster reaches the server, when that is another network than its administrator's.
+#[derive(Debug)]
+pub struct Gate {
+    /// They listen already, and do not block
+    pub listeners: Vec<std::net::TcpListener>,
+    /// What the endpoints of the Service `kubernetes` say
+    pub address: SocketAddr,
+    /// A kubeconfig for use there (mode 0600)
+    pub kubeconfig: PathBuf,
+}
+
 /// How the server runs.
 pub struct Settings {
     /// Where everything is kept; made when it is missing
@@ -18,6 +29,9 @@ pub struct Settings {
     /// Where the administrator's kubeconfig is written (mode 0600); `None` writes it to
     /// `kubeconfig` in the data directory
     pub kubeconfig: Option<PathBuf>,
+    /// Sockets that listen elsewhere and are served as well, with the address by which the cluster
+    /// knows the server instead of `listen`
+    pub gate: Option<Gate>,
     /// Service address ranges, primary first
     pub service_cidrs: Vec<Cidr>,
     /// First and last NodePort
@@ -41,6 +55,7 @@ impl Settings {
             data_dir: data_dir.into(),
             listen,
             kubeconfig: None,
+            gate: None,
             service_cidrs,
             node_ports: (30000, 32767),
             loopback_endpoints: true,
@@ -80,6 +95,18 @@ pub enum StartError {
         path: PathBuf,
         /// What the system says
         source: std::io::Error,
+    },
+    /// The store holds a cluster with other Service addresses
+    #[error(
+        "the cluster in {dir} has the Service range {stored}, and {wanted} was asked for: its Services keep their addresses, so start it with --service-cidr {stored} or without the flag, or choose another --data-dir for a new cluster"
+    )]
+    ServiceRange {
+        /// The directory
+        dir: PathBuf,
+        /// What its ServiceCIDR says, as the flag takes it
+        stored: String,
+        /// What was asked for
+        wanted: String,
     },
     /// The store is damaged or cannot be opened
     #[error("store: {0}")]

@@ -32,14 +32,39 @@ pub use metrics::Metrics;
 pub use resolv::{nameservers, system_nameservers};
 pub use server::{Server, StartError};
 
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Makes a socket of a network for an address' family: for datagrams if the second argument says
+/// so, for a stream otherwise.
+pub type SocketSource = Arc<dyn Fn(SocketAddr, bool) -> io::Result<OwnedFd> + Send + Sync>;
+
+/// Addresses of a network that this process is not in.
+#[derive(Clone)]
+pub struct Inside {
+    /// Addresses to listen on, each over UDP and TCP
+    pub listen: Vec<SocketAddr>,
+    /// Makes the sockets
+    pub sockets: SocketSource,
+}
+
+impl fmt::Debug for Inside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Inside").field(&self.listen).finish()
+    }
+}
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Addresses to listen on, each over UDP and TCP; port 0 picks a free one
     pub listen: Vec<SocketAddr>,
+    /// Addresses of another network to listen on as well
+    pub inside: Option<Inside>,
     /// Servers for names that are not the cluster's, the preferred one first
     pub upstreams: Vec<SocketAddr>,
     /// UDP sockets for each address; more than one lets the kernel spread clients over cores
@@ -65,6 +90,7 @@ impl Settings {
     pub fn new(listen: Vec<SocketAddr>, upstreams: Vec<SocketAddr>) -> Self {
         Self {
             listen,
+            inside: None,
             upstreams,
             workers: 1,
             max_concurrent: 1000,

@@ -1,11 +1,11 @@
 //! Starting and stopping.
 
-use crate::Settings;
 use crate::forwarder::Forwarder;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::tcp::{self, Limits};
 use crate::udp;
+use crate::{Settings, SocketSource};
 use arc_swap::ArcSwap;
 use dns::Zone;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -54,7 +54,13 @@ impl Server {
     pub fn start(settings: &Settings, zone: Arc<ArcSwap<Zone>>) -> Result<Self, StartError> {
         let mut bound = Vec::new();
         for address in &settings.listen {
-            bound.push(Listener::bind(*address, settings.workers.max(1))?);
+            bound.push(Listener::bind(*address, settings.workers.max(1), None)?);
+        }
+        if let Some(inside) = &settings.inside {
+            for address in &inside.listen {
+                let (workers, sockets) = (settings.workers.max(1), Some(&inside.sockets));
+                bound.push(Listener::bind(*address, workers, sockets)?);
+            }
         }
         let local: Vec<SocketAddr> = bound.iter().map(|listener| listener.local).collect();
         let metrics = Arc::new(Metrics::default());
@@ -89,7 +95,8 @@ impl Server {
         })
     }
 
-    /// The addresses that are listened on, in the order of the settings, with real ports.
+    /// The addresses that are listened on, in the order of the settings, with real ports; those of
+    /// another network come last.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local
     }
@@ -114,11 +121,15 @@ struct Listener {
 }
 
 impl Listener {
-    fn bind(address: SocketAddr, workers: usize) -> Result<Self, StartError> {
+    fn bind(
+        address: SocketAddr,
+        workers: usize,
+        from: Option<&SocketSource>,
+    ) -> Result<Self, StartError> {
         let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
         loop {
             tries -= 1;
-            match Self::bind_both(address, workers) {
+            match Self::bind_both(address, workers, from) {
                 Err(error) if tries == 0 => return Err(error),
                 Err(_) => {}
                 Ok(listener) => return Ok(listener),
@@ -126,7 +137,11 @@ impl Listener {
         }
     }
 
-    fn bind_both(address: SocketAddr, workers: usize) -> Result<Self, StartError> {
+    fn bind_both(
+        address: SocketAddr,
+        workers: usize,
+        from: Option<&SocketSource>,
+    ) -> Result<Self, StartError> {
         let failed = |address, protocol| {
             move |error| StartError::Listen {
                 address,
@@ -135,9 +150,9 @@ impl Listener {
             }
         };
         // Shared ports hide that another process has the port: the first bind does not share.
-        let alone = udp_socket(address, false).map_err(failed(address, "UDP"))?;
+        let alone = udp_socket(address, false, from).map_err(failed(address, "UDP"))?;
         let local = alone.local_addr().map_err(failed(address, "UDP"))?;
-        let tcp = tcp_listener(local).map_err(failed(local, "TCP"))?;
+        let tcp = tcp_listener(local, from).map_err(failed(local, "TCP"))?;
         if workers == 1 {
             return Ok(Self {
                 local,
@@ -147,19 +162,26 @@ impl Listener {
         }
         drop(alone);
         let udp = (0..workers)
-            .map(|_| udp_socket(local, true))
+            .map(|_| udp_socket(local, true, from))
             .collect::<io::Result<_>>()
             .map_err(failed(local, "UDP"))?;
         Ok(Self { local, udp, tcp })
     }
 }
 
-fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
+fn udp_socket(
+    address: SocketAddr,
+    shared: bool,
+    from: Option<&SocketSource>,
+) -> io::Result<UdpSocket> {
+    let socket = match from {
+        Some(make) => Socket::from(make(address, true)?),
+        None => Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?,
+    };
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -170,12 +192,15 @@ fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+fn tcp_listener(address: SocketAddr, from: Option<&SocketSource>) -> io::Result<TcpListener> {
+    let socket = match from {
+        Some(make) => Socket::from(make(address, false)?),
+        None => Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?,
+    };
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

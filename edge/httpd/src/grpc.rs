@@ -30,7 +30,9 @@ pub(crate) async fn forward(
             address,
             tls: tls.then(String::new),
         };
-        let Ok(sender) = exchange.worker.pool.grpc.get(&key, limit).await else {
+        let worker = &exchange.worker;
+        let from = worker.shared.sockets.as_ref();
+        let Ok(sender) = worker.pool.grpc.get(&key, limit, from).await else {
             exchange.worker.pool.grpc.forget(&key);
             continue;
         };

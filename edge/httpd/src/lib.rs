@@ -51,6 +51,10 @@ use tokio::sync::watch;
 pub use shared::Lookup;
 pub use tls::{CertificateError, check_key_pair};
 
+/// Makes a socket to connect to an address with, or leaves that to the server (`None`).
+pub type SocketSource =
+    Arc<dyn Fn(SocketAddr) -> Option<io::Result<std::os::fd::OwnedFd>> + Send + Sync>;
+
 /// What a server is started with.
 #[derive(Clone)]
 pub struct Settings {
@@ -62,6 +66,8 @@ pub struct Settings {
     pub threads: usize,
     /// How long connections may take to end at shutdown
     pub drain: Duration,
+    /// Makes the sockets that connect to backends; `None` makes them in this process's network
+    pub sockets: Option<SocketSource>,
     /// Looks names of ExternalName Services up; `None` asks the system
     pub lookup: Option<Lookup>,
 }
@@ -73,6 +79,7 @@ impl Default for Settings {
             https: None,
             threads: 1,
             drain: Duration::from_secs(10),
+            sockets: None,
             lookup: None,
         }
     }
@@ -263,6 +270,7 @@ impl Bound {
             tls: ArcSwap::new(tls),
             metrics: metrics::Metrics::default(),
             limits: limits::Limits::new(),
+            sockets: self.settings.sockets.clone(),
             lookup: self.settings.lookup.clone().unwrap_or_else(system_lookup),
             stopping: watch::Sender::new(false),
             open: std::sync::atomic::AtomicUsize::new(0),

@@ -373,10 +373,14 @@ impl Exchange<'_, '_> {
             let reused = kept.is_some();
             let mut upstream = match kept.take() {
                 Some(upstream) => upstream,
-                None => connect(&key, limit).await.map_err(|error| Tried {
-                    failure: Lost::Failure(error.into()),
-                    sent: false,
-                })?,
+                None => {
+                    let from = self.worker.shared.sockets.as_ref();
+                    let made = connect(&key, limit, from).await;
+                    made.map_err(|error| Tried {
+                        failure: Lost::Failure(error.into()),
+                        sent: false,
+                    })?
+                }
             };
             let method = &self.head.method;
             let head = request_head(method, plan.target, plan.headers, plan.body, proxy.http10);

@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
     pub(crate) lookup: Lookup,
+    pub(crate) sockets: Option<crate::SocketSource>,
     /// True once the server is to stop
     pub(crate) stopping: watch::Sender<bool>,
     /// Connections that are open

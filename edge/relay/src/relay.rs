@@ -2,6 +2,7 @@
 
 use crate::Metrics;
 use crate::bind::{self, Bound};
+use crate::handover::Handover;
 use crate::metrics::{add, subtract};
 use crate::problems::{Failures, Unbound};
 use crate::tcp;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How often listeners that could not be opened are tried again
     pub retry: Duration,
+    /// Who carries connections on; `None` connects to the backends
+    pub handover: Option<Handover>,
 }
 
 impl Default for Settings {
@@ -41,6 +44,7 @@ impl Default for Settings {
             udp_idle: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
             retry: Duration::from_secs(1),
+            handover: None,
         }
     }
 }
@@ -91,6 +95,8 @@ struct Door {
 
 /// What a listener needs to know; the route is swapped under it.
 pub(crate) struct Target {
+    /// Where the listener is
+    pub(crate) frontend: Frontend,
     pub(crate) route: ArcSwap<Route>,
     pub(crate) balancer: ArcSwap<Mutex<Balancer>>,
 }
@@ -194,6 +200,7 @@ impl Inner {
         let balancer = balancer(state, frontend.protocol, route);
         let door = state.doors.entry(frontend).or_insert_with(|| Door {
             target: Arc::new(Target {
+                frontend,
                 route: ArcSwap::new(route.clone()),
                 balancer: ArcSwap::new(balancer.clone()),
             }),

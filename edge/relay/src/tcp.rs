@@ -1,5 +1,6 @@
 //! TCP: accept, choose, connect, splice.
 
+use crate::handover::Handover;
 use crate::metrics::{add, subtract};
 use crate::relay::{Shared, Target};
 use std::io;
@@ -71,6 +72,9 @@ async fn carry(mut stream: TcpStream, client: SocketAddr, target: &Target, share
 
 /// Connects to one backend after the other, as the balancer has them.
 async fn connect(client: SocketAddr, target: &Target, shared: &Shared) -> Option<TcpStream> {
+    if let Some(handover) = &shared.settings.handover {
+        return hand_over(client, target, shared, handover).await;
+    }
     let mut tried = Vec::new();
     while tried.len() < ATTEMPTS {
         let backend = choose(client.ip(), target, shared, &tried)?;
@@ -83,6 +87,27 @@ async fn connect(client: SocketAddr, target: &Target, shared: &Shared) -> Option
         add(&shared.metrics.connect_failures, 1);
         tried.push(backend);
     }
+    None
+}
+
+/// Connects to the other data path, which answers for its endpoints.
+async fn hand_over(
+    client: SocketAddr,
+    target: &Target,
+    shared: &Shared,
+    handover: &Handover,
+) -> Option<TcpStream> {
+    let (socket, to) = handover
+        .open(&target.frontend, &target.route.load(), client.ip())
+        .inspect_err(|error| tracing::debug!(%error, "no socket inside"))
+        .ok()?;
+    let attempt = TcpSocket::from_std_stream(socket.into()).connect(to);
+    match tokio::time::timeout(shared.settings.connect_timeout, attempt).await {
+        Ok(Ok(upstream)) => return Some(upstream),
+        Ok(Err(error)) => tracing::debug!(%to, %error, "the data path refuses"),
+        Err(_) => tracing::debug!(%to, "the data path does not answer"),
+    }
+    add(&shared.metrics.connect_failures, 1);
     None
 }
 

@@ -107,7 +107,8 @@ impl UdpFrontend {
             return None;
         }
         if let Some(seat) = self.seats.get(&client)
-            && route.backends.contains(&seat.session.backend)
+            && (self.shared.settings.handover.is_some()
+                || route.backends.contains(&seat.session.backend))
         {
             return Some(seat.session.clone());
         }
@@ -129,9 +130,9 @@ impl UdpFrontend {
     }
 
     fn connect(&self, client: SocketAddr) -> Option<Session> {
-        let backend = choose(client.ip(), &self.target, &self.shared, &[])?;
-        let upstream = dial(client.ip(), backend)
-            .inspect_err(|error| tracing::debug!(%backend, %error, "no socket towards backend"))
+        let (backend, upstream) = self
+            .dial(client)
+            .inspect_err(|error| tracing::debug!(%error, "no socket towards a backend"))
             .ok()?;
         Some(Session {
             backend,
@@ -139,6 +140,19 @@ impl UdpFrontend {
             seen: AtomicU64::new(0),
             shared: self.shared.clone(),
         })
+    }
+
+    fn dial(&self, client: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
+        if let Some(handover) = &self.shared.settings.handover {
+            let frontend = &self.target.frontend;
+            let route = self.target.route.load();
+            let (socket, to) = handover.open(frontend, &route, client.ip())?;
+            socket.connect(&to.into())?;
+            return Ok((to, UdpSocket::from_std(socket.into())?));
+        }
+        let backend = choose(client.ip(), &self.target, &self.shared, &[]);
+        let backend = backend.ok_or(io::ErrorKind::ConnectionRefused)?;
+        Ok((backend, dial(client.ip(), backend)?))
     }
 
     fn tidy(&mut self) {

@@ -11,9 +11,10 @@ mod websocket;
 
 use crate::clock::Clock;
 use crate::logs::{Log, Output};
+use crate::network::{Kind, Sockets};
 use crate::spec::Container;
 use model::Protocol;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::SockAddr;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -75,15 +76,18 @@ impl Echo {
     /// Which address cannot be listened on, why, and what to do.
     pub(crate) fn start(
         container: &Container,
-        ip: IpAddr,
+        ips: &[IpAddr],
+        from: &Sockets,
         identity: Arc<Identity>,
     ) -> Result<Self, String> {
         let mut sockets = Vec::new();
         for (protocol, port) in ports(container) {
-            let at = SocketAddr::new(ip, port);
-            let socket = bind(at, protocol).map_err(|error| complaint(at, &error))?;
-            identity.say(&format!("listening on {at} ({})", protocol.as_str()));
-            sockets.push((at, socket));
+            for ip in ips {
+                let at = SocketAddr::new(*ip, port);
+                let socket = bind(at, protocol, from).map_err(|error| complaint(at, &error))?;
+                identity.say(&format!("listening on {at} ({})", protocol.as_str()));
+                sockets.push((at, socket));
+            }
         }
         let (stop, stopped) = watch::channel(false);
         let (alive, idle) = mpsc::channel(1);
@@ -138,11 +142,10 @@ fn ports(container: &Container) -> BTreeSet<(Protocol, u16)> {
     ports
 }
 
-fn bind(at: SocketAddr, protocol: Protocol) -> io::Result<Socketed> {
+fn bind(at: SocketAddr, protocol: Protocol, from: &Sockets) -> io::Result<Socketed> {
     let tcp = protocol == Protocol::Tcp;
-    let kind = if tcp { Type::STREAM } else { Type::DGRAM };
-    let socket = Socket::new(Domain::for_address(at), kind, None)?;
-    socket.set_nonblocking(true)?;
+    let kind = if tcp { Kind::Stream } else { Kind::Datagram };
+    let socket = from.open(at, kind)?;
     if tcp {
         socket.set_reuse_address(true)?;
     }

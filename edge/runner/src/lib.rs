@@ -7,7 +7,8 @@
 //!
 //! **Invariants.** A Pod that is bound to another Node is never touched. What a container may or
 //! must do next is decided by `machine`, which does no I/O and is told the time. Processes get
-//! an address of the pod range as `POD_IP`; nothing pretends to be a container runtime.
+//! an address of the pod range as `POD_IP`, and a network of their own where [`Settings::network`]
+//! makes one; nothing pretends to be a container runtime.
 //!
 //! **Does not** talk to the API server: reads go through [`model::View`], writes are handed out.
 #![forbid(unsafe_code)]
@@ -23,6 +24,8 @@ mod logs;
 mod machine;
 #[cfg(test)]
 mod memory;
+mod names;
+mod network;
 mod node;
 mod probe;
 mod process;
@@ -37,6 +40,7 @@ mod volumes;
 mod wire;
 mod worker;
 
+pub use network::{Files, Kind, Network, NetworkSource, Place};
 pub use runner::{LogError, LogOptions, LogStream, Runner, StartError};
 pub use session::{Outcome, Session, Streams};
 pub use settings::{ImageMap, ImageSource, Settings};

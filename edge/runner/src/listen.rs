@@ -1,7 +1,8 @@
 //! Where a process listens, as `/proc` has it.
 //!
-//! Processes of all Pods share this machine's network: one that listens on 0.0.0.0 answers for
-//! every Pod's address and takes the port from all others.
+//! Where processes of all Pods share this machine's network, one that listens on 0.0.0.0 answers
+//! for every Pod's address and takes the port from all others. In a network of the Pod's own it
+//! does what is expected.
 
 use crate::leftover::{Stat, pids};
 use std::collections::BTreeSet;
@@ -25,10 +26,21 @@ struct Socket {
     udp: bool,
 }
 
+/// Looks at the sockets of a Pod's own network, which `process` is in.
+pub(crate) fn inspect_own(process: u32, pod_ip: IpAddr, ports: &[u16]) -> Finding {
+    let wanted = |socket: &Socket| ports.is_empty() || ports.contains(&socket.at.port());
+    let answers = |socket: &Socket| socket.at.ip() == pod_ip || socket.at.ip().is_unspecified();
+    let all = sockets(&format!("/proc/{process}/net"));
+    Finding {
+        reachable: all.iter().any(|socket| wanted(socket) && answers(socket)),
+        complaint: None,
+    }
+}
+
 /// Looks at the sockets of a process group. With `ports`, others are nobody's business.
 pub(crate) fn inspect(group: u32, pod_ip: IpAddr, ports: &[u16]) -> Finding {
     let wanted = |socket: &&Socket| ports.is_empty() || ports.contains(&socket.at.port());
-    let all = sockets();
+    let all = sockets("/proc/net");
     let own = |socket: &&Socket| socket.at.ip() == pod_ip;
     if ports.iter().all(|port| {
         all.iter()
@@ -101,7 +113,7 @@ fn inodes(group: u32) -> BTreeSet<u64> {
         .collect()
 }
 
-fn sockets() -> Vec<Socket> {
+fn sockets(folder: &str) -> Vec<Socket> {
     const TCP_LISTEN: &str = "0A";
     const UDP_OPEN: &str = "07";
     let mut found = Vec::new();
@@ -111,7 +123,7 @@ fn sockets() -> Vec<Socket> {
         ("udp", UDP_OPEN),
         ("udp6", UDP_OPEN),
     ] {
-        let text = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        let text = fs::read_to_string(format!("{folder}/{table}")).unwrap_or_default();
         let rows = text.lines().skip(1);
         found.extend(rows.filter_map(|row| parse(row, state, state == UDP_OPEN)));
     }
@@ -179,6 +191,16 @@ mod tests {
             Finding::default(),
             "another Pod's address is its own affair"
         );
+    }
+
+    #[test]
+    fn in_a_network_of_its_own_a_process_may_listen_anywhere() {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let pod_ip = "192.0.2.1".parse().unwrap();
+        let finding = inspect_own(std::process::id(), pod_ip, &[port]);
+        assert_eq!((finding.reachable, finding.complaint), (true, None));
+        assert!(!inspect_own(std::process::id(), pod_ip, &[1]).reachable);
     }
 
     #[test]

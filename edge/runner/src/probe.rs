@@ -5,13 +5,13 @@ mod http;
 mod tls;
 
 use crate::machine::ProbeKind;
+use crate::network::Sockets;
 use crate::process::{Launch, signal};
 use crate::spec::{Container, ExecAction, Hook, HttpGet, TcpSocket};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Most that is read of a command's output, bytes.
@@ -24,6 +24,8 @@ const HOOK: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) ip: IpAddr,
+    /// Where probes come from: the Node
+    pub(crate) sockets: Sockets,
     pub(crate) container: Arc<Container>,
 }
 
@@ -55,7 +57,7 @@ pub(crate) async fn probe(
     }
     if let Some(action) = &probe.grpc {
         let at = SocketAddr::new(target.ip, action.port);
-        let checked = timeout(limit, grpc::check(at, &action.service)).await;
+        let checked = timeout(limit, grpc::check(at, &action.service, &target.sockets)).await;
         return checked.unwrap_or_else(|_| {
             let limit = limit.as_secs();
             Err(format!(
@@ -91,7 +93,7 @@ async fn http_get(action: &HttpGet, target: &Target, limit: Duration) -> Result<
         "" => target.ip.to_string(),
         host => host.to_owned(),
     };
-    let get = http::get(action, &host, port);
+    let get = http::get(action, &host, port, &target.sockets);
     timeout(limit, get).await.unwrap_or_else(|_| {
         let url = http::url(action, &host, port);
         Err(format!(
@@ -106,7 +108,7 @@ async fn tcp(action: &TcpSocket, target: &Target, limit: Duration) -> Result<(),
         "" => target.ip.to_string(),
         host => host.to_owned(),
     };
-    match timeout(limit, TcpStream::connect((host.as_str(), port))).await {
+    match timeout(limit, target.sockets.connect_host(&host, port)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(refused(&host, port, &error)),
         Err(_) => Err(format!("dial tcp {host}:{port}: i/o timeout")),

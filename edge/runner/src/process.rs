@@ -28,6 +28,8 @@ pub(crate) struct Launch {
     pub(crate) words: Vec<String>,
     pub(crate) env: Env,
     pub(crate) folder: PathBuf,
+    /// Words before every command, by which it runs in the Pod's network
+    pub(crate) enter: Vec<String>,
 }
 
 /// One run of a container as a process.
@@ -69,9 +71,38 @@ pub(crate) enum Progress {
 }
 
 impl Launch {
+    /// A command with what has to come before it.
+    ///
+    /// # Errors
+    /// The command is empty, or names no program: whoever enters the network first would find that
+    /// out too late to say so.
+    pub(crate) fn whole(&self, words: &[String]) -> Result<Vec<String>, String> {
+        let program = words.first().ok_or("the command is empty")?;
+        if self.enter.is_empty() {
+            return Ok(words.to_vec());
+        }
+        if !self.folder.is_dir() {
+            return Err(spawn::no_folder(&self.folder));
+        }
+        if !self.finds(program) {
+            return Err(spawn::no_program(program));
+        }
+        Ok(self.enter.iter().chain(words).cloned().collect())
+    }
+
+    /// Whether the system would find a program (`execvp(3)`).
+    fn finds(&self, program: &str) -> bool {
+        if program.contains('/') {
+            return self.folder.join(program).exists();
+        }
+        let path = self.env.get("PATH").map_or("/bin:/usr/bin", String::as_str);
+        std::env::split_paths(path).any(|folder| folder.join(program).is_file())
+    }
+
     /// A command of a container's, in a process group of its own.
     pub(crate) fn command(&self, words: &[String]) -> Result<Command, String> {
-        let (program, arguments) = words.split_first().ok_or("the command is empty")?;
+        let whole = self.whole(words)?;
+        let (program, arguments) = whole.split_first().ok_or("the command is empty")?;
         let mut command = Command::new(program);
         command
             .args(arguments)

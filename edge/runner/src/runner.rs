@@ -210,12 +210,15 @@ impl Runner {
     /// # Errors
     /// Why that fails, as Go's `net` says it.
     pub async fn dial(&self, namespace: &str, pod: &str, port: u16) -> Result<TcpStream, String> {
-        let ip = self.inner.entry(namespace, pod, |e| e.ips.first().copied());
-        let Some(ip) = ip.flatten() else {
+        let entry = self.inner.entry(namespace, pod, |entry| {
+            let board = entry.board.lock().unwrap_or_else(PoisonError::into_inner);
+            Some((entry.ips.first().copied()?, board.sockets.clone()))
+        });
+        let Some((ip, sockets)) = entry.flatten() else {
             return Err(format!("pod not found (\"{pod}_{namespace}\")"));
         };
         let at = std::net::SocketAddr::new(ip, port);
-        match tokio::time::timeout(DIAL, TcpStream::connect(at)).await {
+        match tokio::time::timeout(DIAL, sockets.connect_within(at)).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(probe::refused(&ip.to_string(), port, &error)),
             Err(_) => Err(format!("dial tcp {at}: i/o timeout")),
@@ -356,8 +359,11 @@ impl Inner {
     fn begin(self: &Arc<Self>, state: &mut State, pod: PodObject) {
         let over = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
         let stored = pod.status.pod_ip.parse().ok();
+        let settings = &self.context.settings;
         let ips = if over {
             Some(Vec::new())
+        } else if pod.spec.host_network && settings.network.is_some() {
+            Some(vec![settings.node_ip])
         } else {
             state.addresses.take(stored)
         };

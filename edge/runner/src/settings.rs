@@ -1,5 +1,6 @@
 //! What the runner is told at its start.
 
+use crate::network::NetworkSource;
 use crate::tokens::TokenSource;
 use model::Cidr;
 use std::collections::BTreeMap;
@@ -21,6 +22,10 @@ pub struct Settings {
     pub images: ImageMap,
     /// `clusterDomain`, `cluster.local` by default
     pub cluster_domain: String,
+    /// Makes a network for each Pod; without it all share this machine's
+    pub network: Option<NetworkSource>,
+    /// DNS servers of Pods that have a network of their own
+    pub cluster_dns: Vec<std::net::IpAddr>,
     /// Makes the tokens of `serviceAccountToken` volumes; without it they are left out
     pub tokens: Option<TokenSource>,
     /// `KUBECONFIG` for processes; none when unset
@@ -43,6 +48,8 @@ impl Settings {
             pod_cidrs: Cidr::new(pods, 16).into_iter().collect(),
             images: ImageMap::default(),
             cluster_domain: "cluster.local".to_owned(),
+            network: None,
+            cluster_dns: Vec::new(),
             tokens: None,
             kubeconfig: None,
             shutdown_grace: Duration::from_secs(5),

@@ -4,6 +4,7 @@ use crate::process::Launch;
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::process::Child;
@@ -75,7 +76,8 @@ pub(crate) fn with_pipes(
 /// # Errors
 /// Why it does not start, in the words of container runtimes.
 pub(crate) fn with_terminal(launch: &Launch, words: &[String]) -> Result<Spawned, String> {
-    let (program, arguments) = words.split_first().ok_or("the command is empty")?;
+    let whole = launch.whole(words)?;
+    let (program, arguments) = whole.split_first().ok_or("the command is empty")?;
     let no_terminal = |error: &dyn std::fmt::Display| format!("no terminal: {error}");
     let (pty, pts) = pty_process::open().map_err(|error| no_terminal(&error))?;
     let own = pty.as_fd().try_clone_to_owned();
@@ -110,14 +112,22 @@ pub(crate) fn with_terminal(launch: &Launch, words: &[String]) -> Result<Spawned
 
 fn complaint(launch: &Launch, words: &[String], error: &io::Error) -> String {
     let program = words.first().map_or("", String::as_str);
-    let folder = launch.folder.display();
     if !launch.folder.is_dir() {
-        return format!("chdir {folder}: no such directory on this machine");
+        return no_folder(&launch.folder);
     }
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            format!("exec: {program:?}: executable file not found on this machine")
-        }
+        io::ErrorKind::NotFound => no_program(program),
         _ => format!("exec: {program:?}: {error}"),
     }
+}
+
+pub(crate) fn no_folder(folder: &Path) -> String {
+    format!(
+        "chdir {}: no such directory on this machine",
+        folder.display()
+    )
+}
+
+pub(crate) fn no_program(program: &str) -> String {
+    format!("exec: {program:?}: executable file not found on this machine")
 }

@@ -57,9 +57,35 @@ read!(
         termination_grace_period_seconds: Option<i64>,
         active_deadline_seconds: Option<i64>,
         hostname: String,
+        subdomain: String,
+        dns_policy: String,
+        dns_config: DnsConfig,
+        host_aliases: Vec<HostAlias>,
         service_account_name: String,
         host_network: bool,
         readiness_gates: Vec<ReadinessGate>,
+    }
+);
+
+read!(
+    /// `spec.dnsConfig`
+    DnsConfig {
+        nameservers: Vec<String>,
+        searches: Vec<String>,
+        options: Vec<DnsOption>,
+    }
+);
+
+read!(DnsOption {
+    name: String,
+    value: Option<String>,
+});
+
+read!(
+    /// `spec.hostAliases[]`
+    HostAlias {
+        ip: String,
+        hostnames: Vec<String>,
     }
 );
 

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::env::Capacity;
 use crate::leftover::Registry;
 use crate::machine::{Action, Input, Machine, State};
+use crate::network::{Place, Sockets};
 use crate::probe::{Target, probe};
 use crate::process::Launch;
 use crate::spec::PodObject;
@@ -74,6 +75,8 @@ pub(crate) struct Board {
     /// Containers that have not run, with the reason
     pub(crate) waiting: BTreeMap<String, &'static str>,
     pub(crate) problems: Vec<Problem>,
+    /// Sockets of the Pod's own network
+    pub(crate) sockets: Sockets,
 }
 
 /// What others may know of a run.
@@ -104,6 +107,8 @@ pub(crate) struct Worker {
     own: mpsc::UnboundedSender<Message>,
     board: Arc<Mutex<Board>>,
     ips: Vec<IpAddr>,
+    /// The Pod's network, once it is made and unless it is this machine's
+    place: Option<Arc<dyn Place>>,
     folder: PathBuf,
     volumes: Volumes,
     tokens: Tokens,
@@ -154,6 +159,7 @@ impl Worker {
             own,
             board,
             ips,
+            place: None,
             folder,
             volumes: Volumes::new(),
             tokens,
@@ -328,7 +334,17 @@ impl Worker {
         Target {
             ip: ip.unwrap_or(self.context.settings.node_ip),
             container: Arc::new(container.unwrap_or_default()),
+            sockets: match &self.context.settings.network {
+                Some(network) => network.0.node().into(),
+                None => Sockets::default(),
+            },
         }
+    }
+
+    /// Sockets of the Pod's own network.
+    fn sockets(&self) -> Sockets {
+        let place = self.place.clone();
+        place.map_or_else(Sockets::default, Sockets::from)
     }
 
     fn key(&self) -> ObjectKey {

@@ -1,6 +1,7 @@
 //! HTTP/2 connections to gRPC backends, shared by all requests of a thread.
 
 use super::PoolKey;
+use crate::SocketSource;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ impl GrpcPool {
         &self,
         key: &PoolKey,
         limit: Duration,
+        from: Option<&SocketSource>,
     ) -> io::Result<SendRequest<Bytes>> {
         let known = {
             let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,7 +32,7 @@ impl GrpcPool {
         {
             return Ok(ready);
         }
-        let stream = super::open(key, limit, &[b"h2"]).await?;
+        let stream = super::open(key, limit, &[b"h2"], from).await?;
         let handshake = h2::client::Builder::new()
             .initial_window_size(1 << 20)
             .initial_connection_window_size(1 << 21)

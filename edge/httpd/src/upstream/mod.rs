@@ -4,13 +4,14 @@ pub(crate) mod exchange;
 pub(crate) mod grpc;
 mod tls;
 
+use crate::SocketSource;
 use crate::wire::{self, Reader, Stream, Writer};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Idle connections kept per thread (`upstream-keepalive-connections`).
 const IDLE_LIMIT: usize = 320;
@@ -96,8 +97,12 @@ impl Pool {
 }
 
 /// Opens a connection.
-pub(crate) async fn connect(key: &PoolKey, limit: Duration) -> io::Result<Upstream> {
-    let stream = open(key, limit, &[]).await?;
+pub(crate) async fn connect(
+    key: &PoolKey,
+    limit: Duration,
+    from: Option<&SocketSource>,
+) -> io::Result<Upstream> {
+    let stream = open(key, limit, &[], from).await?;
     let (reader, writer) = wire::split(stream);
     Ok(Upstream {
         reader,
@@ -112,9 +117,10 @@ pub(crate) async fn open(
     key: &PoolKey,
     limit: Duration,
     alpn: &[&[u8]],
+    from: Option<&SocketSource>,
 ) -> io::Result<Box<dyn Stream>> {
     let connecting = async {
-        let stream = TcpStream::connect(key.address).await?;
+        let stream = dial(key.address, from).await?;
         stream.set_nodelay(true)?;
         match &key.tls {
             None => Ok(Box::new(stream) as Box<dyn Stream>),
@@ -125,6 +131,15 @@ pub(crate) async fn open(
         Ok(done) => done,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
+}
+
+async fn dial(address: SocketAddr, from: Option<&SocketSource>) -> io::Result<TcpStream> {
+    let Some(made) = from.and_then(|make| make(address)) else {
+        return TcpStream::connect(address).await;
+    };
+    let socket = std::net::TcpStream::from(made?);
+    socket.set_nonblocking(true)?;
+    TcpSocket::from_std_stream(socket).connect(address).await
 }
 
 /// Shared by all connections of a thread.

@@ -22,7 +22,7 @@ fn start(ip: &str) -> Bench {
         clock: Clock::new(),
     });
     let ip: IpAddr = ip.parse().unwrap();
-    let echo = Echo::start(&container, ip, identity).unwrap();
+    let echo = Echo::start(&container, &[ip], &Default::default(), identity).unwrap();
     Bench {
         echo: Some(echo),
         at: SocketAddr::new(ip, 8080),
@@ -96,6 +96,7 @@ async fn grpc_health_is_served_and_messages_are_echoed() {
         "readinessProbe": {"grpc": {"port": 8080, "service": "any"}}}))
     .unwrap();
     let target = Target {
+        sockets: Default::default(),
         ip: bench.at.ip(),
         container: Arc::new(container),
     };

@@ -1,6 +1,7 @@
 //! `grpc.health.v1.Health/Check` over h2c.
 
 use super::{drive, refused};
+use crate::network::Sockets;
 use crate::wire;
 use bytes::Bytes;
 use http::Request;
@@ -8,14 +9,13 @@ use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
 
 /// Most that is read of an answer, bytes.
 const ANSWER_BYTES: usize = 4096;
 
 /// Asks whether `service` is being served.
-pub(super) async fn check(at: SocketAddr, service: &str) -> Result<(), String> {
-    let stream = TcpStream::connect(at).await.map_err(|error| {
+pub(super) async fn check(at: SocketAddr, service: &str, from: &Sockets) -> Result<(), String> {
+    let stream = from.connect(at).await.map_err(|error| {
         let why = refused(&at.ip().to_string(), at.port(), &error);
         format!("error: failed to connect service at \"{at}\": {why}")
     })?;

@@ -1,13 +1,13 @@
 //! HTTP probes.
 
 use super::{drive, refused, tls};
+use crate::network::Sockets;
 use crate::spec::HttpGet;
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 /// Redirects to the same host that are followed.
 const REDIRECTS: usize = 10;
@@ -37,10 +37,15 @@ fn path(path: &str) -> String {
 }
 
 /// Asks, and follows redirects to the same host; 200 to 399 is success.
-pub(super) async fn get(action: &HttpGet, host: &str, port: u16) -> Result<(), String> {
+pub(super) async fn get(
+    action: &HttpGet,
+    host: &str,
+    port: u16,
+    from: &Sockets,
+) -> Result<(), String> {
     let mut path = path(&action.path);
     for _ in 0..=REDIRECTS {
-        let (status, location) = ask(action, host, port, &path)
+        let (status, location) = ask(action, host, port, &path, from)
             .await
             .map_err(|why| format!("Get \"{}\": {why}", whole(action, host, port, &path)))?;
         let code = status.as_u16();
@@ -75,9 +80,15 @@ fn same_host(to: &str, action: &HttpGet, host: &str, port: u16) -> Option<String
     same.then(|| format!("/{path}"))
 }
 
-async fn ask(action: &HttpGet, host: &str, port: u16, path: &str) -> Result<Head, String> {
+async fn ask(
+    action: &HttpGet,
+    host: &str,
+    port: u16,
+    path: &str,
+    from: &Sockets,
+) -> Result<Head, String> {
     let request = request(action, host, port, path)?;
-    let stream = TcpStream::connect((host, port)).await;
+    let stream = from.connect_host(host, port).await;
     let stream = stream.map_err(|error| refused(host, port, &error))?;
     if is_https(action) {
         let stream = tls::connect(stream, host).await?;

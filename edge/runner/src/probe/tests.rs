@@ -7,6 +7,7 @@ async fn run(probe_spec: Value, launch: Option<&Launch>) -> Result<(), String> {
     let container = json!({"name": "c", "readinessProbe": probe_spec,
         "ports": [{"name": "web", "containerPort": 1}]});
     let target = Target {
+        sockets: Default::default(),
         ip: "127.0.0.1".parse().unwrap(),
         container: Arc::new(serde_json::from_value(container).unwrap()),
     };
@@ -73,6 +74,7 @@ async fn refusals_are_worded_as_kubelet_words_them() {
 async fn commands_pass_by_their_exit_code_and_end_with_their_time() {
     let env = [("PATH", std::env::var("PATH").unwrap())];
     let launch = Launch {
+        enter: Vec::new(),
         words: Vec::new(),
         env: env.map(|(key, value)| (key.to_owned(), value)).into(),
         folder: std::env::temp_dir(),

@@ -8,6 +8,8 @@ use crate::env::{Env, Source, expand};
 use crate::leftover::MARK;
 use crate::logs::Log;
 use crate::machine::{Ended, Input, Unit};
+use crate::names;
+use crate::network::Files;
 use crate::probe::hook;
 use crate::process::{Console, Launch, Progress, Run, start_error};
 use crate::spec::Container;
@@ -40,8 +42,31 @@ impl Worker {
         }
     }
 
-    /// Writes the volumes.
+    /// Makes the Pod's network and writes its volumes.
     pub(super) fn prepare(&mut self) -> Result<(), String> {
+        self.join()?;
+        self.mount()
+    }
+
+    /// Makes the Pod's network, once.
+    fn join(&mut self) -> Result<(), String> {
+        let (None, Some(network)) = (&self.place, &self.context.settings.network) else {
+            return Ok(());
+        };
+        let place = match self.machine.pod().spec.host_network {
+            true => Ok(network.0.node()),
+            false => network.0.pod(&self.ips),
+        };
+        let place = place.map_err(|why| format!("failed to setup network for sandbox: {why}"))?;
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        board.sockets = place.clone().into();
+        drop(board);
+        self.place = Some(place);
+        Ok(())
+    }
+
+    /// Writes the volumes.
+    fn mount(&mut self) -> Result<(), String> {
         let folder = self.folder.join("volumes");
         let spec = self.machine.pod().spec.clone();
         self.volumes = volumes::materialise(&folder, &spec, &self.source())?;
@@ -51,7 +76,7 @@ impl Worker {
     /// Brings mounted ConfigMaps and Secrets up to date.
     pub(super) fn refresh(&mut self) {
         if !self.volumes.is_empty()
-            && let Err(error) = self.prepare()
+            && let Err(error) = self.mount()
         {
             // What was mounted stays, as kubelet has it.
             tracing::debug!(%error, "volumes are not brought up to date");
@@ -113,12 +138,13 @@ impl Worker {
             "portolan://echo-{}-{}-{}",
             meta.uid, unit.spec.name, unit.restarts
         );
-        let ip = self
-            .ips
-            .first()
-            .copied()
-            .unwrap_or(self.context.settings.node_ip);
-        let echo = match Echo::start(&unit.spec, ip, Arc::new(identity)) {
+        let ips = match (&self.place, self.ips.as_slice()) {
+            (_, []) => &[self.context.settings.node_ip][..],
+            (Some(_), all) => all,
+            // Of this machine's addresses, only those of 127.0.0.0/8 need not be given to it.
+            (None, [first, ..]) => std::slice::from_ref(first),
+        };
+        let echo = match Echo::start(&unit.spec, ips, &self.sockets(), Arc::new(identity)) {
             Ok(echo) => echo,
             Err(message) => return self.broken(index, message),
         };
@@ -287,12 +313,60 @@ impl Worker {
         let known = |name: &str| env.get(name).cloned();
         let words = words.iter().map(|word| expand(word, known)).collect();
         let folder = working_folder(&container.working_dir, root);
-        Ok(Launch { words, env, folder })
+        Ok(Launch {
+            words,
+            env,
+            folder,
+            enter: self.enter()?,
+        })
+    }
+
+    /// How a command gets into the Pod's network, with the files by which it looks names up.
+    fn enter(&self) -> Result<Vec<String>, String> {
+        let Some(place) = &self.place else {
+            return Ok(Vec::new());
+        };
+        let settings = &self.context.settings;
+        let pod = self.machine.pod();
+        let namespace = &pod.object.meta.namespace;
+        let machine = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let resolver = names::Resolver {
+            servers: &settings.cluster_dns,
+            domain: &settings.cluster_domain,
+            machine: &machine,
+        };
+        let hostname = self.hostname();
+        let domain = match pod.spec.subdomain.as_str() {
+            "" => String::new(),
+            subdomain => format!("{subdomain}.{namespace}.svc.{}", settings.cluster_domain),
+        };
+        let folder = self.folder.join("etc");
+        let files = Files {
+            resolv_conf: folder.join("resolv.conf"),
+            hosts: folder.join("hosts"),
+            hostname: hostname.clone(),
+        };
+        let write = || {
+            std::fs::create_dir_all(&folder)?;
+            let text = names::resolv_conf(&pod.spec, namespace, &resolver);
+            std::fs::write(&files.resolv_conf, text)?;
+            let text = names::hosts(&pod.spec, &hostname, &self.ips, &domain);
+            std::fs::write(&files.hosts, text)
+        };
+        write().map_err(|error: std::io::Error| format!("{}: {error}", folder.display()))?;
+        Ok(place.enter(&files))
+    }
+
+    fn hostname(&self) -> String {
+        let pod = self.machine.pod();
+        match pod.spec.hostname.as_str() {
+            "" => pod.object.meta.name.to_string(),
+            hostname => hostname.to_owned(),
+        }
     }
 
     fn base_env(&self, root: &Path) -> Env {
         let settings = &self.context.settings;
-        let pod = self.machine.pod();
         let own = INHERITED.iter().filter_map(|name| {
             let value = std::env::var(name).ok()?;
             Some(((*name).to_owned(), value))
@@ -302,11 +376,7 @@ impl Worker {
         if let Some(ip) = self.ips.first() {
             put("POD_IP", ip.to_string());
         }
-        let hostname = match pod.spec.hostname.as_str() {
-            "" => pod.object.meta.name.to_string(),
-            hostname => hostname.to_owned(),
-        };
-        put("HOSTNAME", hostname);
+        put("HOSTNAME", self.hostname());
         put("PORTOLAN_ROOT", root.display().to_string());
         put(MARK, settings.data_dir.display().to_string());
         if let Some(kubeconfig) = &settings.kubeconfig {

@@ -1,7 +1,7 @@
 //! Watching where processes listen, and telling what is wrong with a Pod.
 
 use super::{Message, News, Worker};
-use crate::listen::{Finding, inspect};
+use crate::listen::{Finding, inspect, inspect_own};
 use crate::machine::{Input, Machine, Role};
 use model::{ContainerPort, Problem, Protocol, Severity};
 use std::collections::BTreeMap;
@@ -25,6 +25,11 @@ impl Worker {
         let declared = container.spec.ports.iter();
         let ports: Vec<u16> = declared.map(|port| port.container_port).collect();
         let (own, run) = (self.own.clone(), active.number);
+        let inspect = if self.place.is_some() {
+            inspect_own
+        } else {
+            inspect
+        };
         let task = tokio::spawn(async move {
             let mut told: Option<Option<String>> = None;
             for look in 0.. {
@@ -61,7 +66,7 @@ impl Worker {
             );
             self.note(true, "PortConflict", message);
         }
-        if self.machine.pod().spec.host_network {
+        if self.machine.pod().spec.host_network && self.context.settings.network.is_none() {
             let message = "hostNetwork is not served here: the Pod gets an address of its own";
             self.note(true, "HostNetwork", message.to_owned());
         }
