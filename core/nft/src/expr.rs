@@ -282,7 +282,7 @@ pub enum Expr {
         op: DynsetOp,
         /// First register of the key
         key: Reg,
-        /// First register of the value, for maps
+        /// First register of the value, for maps; the kernel asks for it also to delete
         data: Option<Reg>,
         /// Life of the element in milliseconds; zero for the set's own
         timeout_ms: u64,

@@ -133,8 +133,6 @@ impl Loaded<'_> {
         match (&set.spec.value, data) {
             (SetValue::Fields(types), Some(data)) => self.read(expr, data, padded(types)),
             (SetValue::None, None) => {}
-            // An element that goes needs no value.
-            (SetValue::Fields(_), None) if deletes(expr) => {}
             _ => self
                 .found
                 .say(format!("{expr}: the value does not fit {name}")),
@@ -164,11 +162,6 @@ impl Loaded<'_> {
                 .say(format!("{expr}: loads past the last register")),
         }
     }
-}
-
-fn deletes(expr: &Expr) -> bool {
-    let delete = crate::DynsetOp::Delete;
-    matches!(expr, Expr::Dynset { op, .. } if *op == delete)
 }
 
 /// One bit for each register; `None` where they end, or for no bytes.

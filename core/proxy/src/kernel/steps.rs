@@ -278,7 +278,8 @@ impl Steps {
             set,
             op,
             key,
-            data: (op != DynsetOp::Delete).then_some(data),
+            // Also to delete, the kernel wants to know where a map's value would come from.
+            data: Some(data),
             timeout_ms: if op == DynsetOp::Delete {
                 0
             } else {

@@ -1,0 +1,190 @@
+//! No connection fails while much changes.
+
+use crate::objects::{ep, service};
+use crate::world::{World, cluster_ips, world};
+use kernel::lab::{Answer, Asking, Protocol};
+use kernel::netns::Namespace;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Clients that open connections to `to` without pause, until they are told to stop.
+struct Load<'a> {
+    clients: Vec<(&'a str, Namespace)>,
+    to: Vec<SocketAddr>,
+    stop: AtomicBool,
+    served: AtomicUsize,
+    failures: Mutex<Vec<String>>,
+    slowest: Mutex<Duration>,
+}
+
+impl<'a> Load<'a> {
+    fn new(world: &World, clients: &[&'a str], to: Vec<SocketAddr>) -> Self {
+        let of = |name: &&'a str| (*name, world.at(name).namespace.clone());
+        Self {
+            clients: clients.iter().map(of).collect(),
+            to,
+            stop: AtomicBool::new(false),
+            served: AtomicUsize::new(0),
+            failures: Mutex::new(Vec::new()),
+            slowest: Mutex::new(Duration::ZERO),
+        }
+    }
+
+    fn run(&self, name: &str, from: &Namespace) {
+        let mut addresses = self.to.iter().cycle();
+        while !self.stop.load(Ordering::Relaxed) {
+            let to = *addresses.next().expect("an address");
+            for protocol in [Protocol::Tcp, Protocol::Udp] {
+                let patience = Duration::from_secs(10);
+                let begun = Instant::now();
+                let asking = Asking {
+                    from,
+                    source: None,
+                    protocol,
+                    to,
+                    patience,
+                };
+                match asking.ask() {
+                    Answer::Served { .. } => drop(self.served.fetch_add(1, Ordering::Relaxed)),
+                    other => {
+                        let text = format!("{name} → {protocol:?} {to}: {other}");
+                        self.failures.lock().expect("no panic").push(text);
+                    }
+                }
+                let mut slowest = self.slowest.lock().expect("no panic");
+                *slowest = begun.elapsed().max(*slowest);
+            }
+        }
+    }
+
+    /// Lets the clients go on while `work` runs. All of their connections must succeed.
+    fn during(&self, what: &str, work: impl FnOnce()) {
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            for (name, from) in &self.clients {
+                scope.spawn(move || self.run(name, from));
+            }
+            let stopped = StopOnDrop(&self.stop);
+            // Each has begun before anything changes.
+            while self.served.load(Ordering::Relaxed) < self.clients.len() * 2
+                && begun.elapsed() < Duration::from_secs(20)
+            {
+                std::thread::yield_now();
+            }
+            work();
+            drop(stopped);
+        });
+        let failures = self.failures.lock().expect("no panic");
+        let served = self.served.load(Ordering::Relaxed);
+        let slowest = *self.slowest.lock().expect("no panic");
+        println!(
+            "{what}: {served} served, {} failed, slowest {slowest:?}",
+            failures.len()
+        );
+        assert!(served > 0);
+        assert!(
+            failures.is_empty(),
+            "{} of {served}: {failures:#?}",
+            failures.len()
+        );
+    }
+}
+
+/// Ends the clients also when the work panics, so that the test ends.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Service number `n` of ten thousand with three endpoints, none of which is a real one.
+fn bulk(n: usize) -> [Value; 2] {
+    let name = format!("bulk-{n}");
+    let (high, low) = (n / 250, n % 250 + 1);
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": "bulk"},
+        "spec": {
+            "clusterIP": format!("10.97.{high}.{low}"),
+            "clusterIPs": [format!("10.97.{high}.{low}")],
+            "ports": [{"name": "tcp", "protocol": "TCP", "port": 80, "targetPort": 8080}],
+        },
+    });
+    let endpoints: Vec<Value> = (1..=3)
+        .map(|i| json!({"addresses": [format!("10.{}.{high}.{low}", 200 + i)]}))
+        .collect();
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {
+            "name": name, "namespace": "bulk", "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "tcp", "protocol": "TCP", "port": 8080}],
+        "endpoints": endpoints,
+    });
+    [service, slice]
+}
+
+#[test]
+fn nobody_notices_that_ten_thousand_services_are_loaded() {
+    let Some(mut world) = world() else { return };
+    world.serve(service("web", 10, "NodePort"), &[ep(1), ep(3), ep(5)]);
+    let objects: Vec<Value> = (0..10_000).flat_map(bulk).collect();
+    let mut to = cluster_ips(10).to_vec();
+    to.extend(world.sockets("node1", 30010));
+    let load = Load::new(&world, &["pod1", "client"], to);
+    load.during("10,000 Services loaded at once", || world.apply(&objects));
+    assert!(
+        world
+            .agents
+            .iter()
+            .all(|agent| agent.planner.desired().sets["endpoints4"].elements.len() >= 30_000)
+    );
+}
+
+/// Replaces endpoints 100 times a second; each one ends gracefully: it terminates first, and its
+/// server goes on for what is under way.
+fn churn(seconds: u64) {
+    let Some(mut world) = world() else { return };
+    world.serve(service("web", 10, "NodePort"), &[ep(1), ep(3), ep(5)]);
+    let mut to = cluster_ips(10).to_vec();
+    to.extend(world.sockets("node2", 30010));
+    let load = Load::new(&world, &["pod2", "node3", "client"], to);
+    let mut changes = 0;
+    load.during("endpoints changed 100 times a second", || {
+        let begun = Instant::now();
+        let tick = Duration::from_millis(10);
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            let (leaving, staying) = (
+                changes % 6 + 1,
+                [(changes + 2) % 6 + 1, (changes + 3) % 6 + 1],
+            );
+            let mut endpoints = vec![ep(staying[0]), ep(staying[1])];
+            if changes % 2 == 0 {
+                endpoints.push(ep(leaving).terminating(true));
+            }
+            world.endpoints("web", &endpoints);
+            changes += 1;
+            let next = begun + tick * u32::try_from(changes).unwrap_or(u32::MAX);
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+    });
+    println!("{changes} changes in {seconds} s");
+    assert!(changes > 0);
+}
+
+#[test]
+fn nobody_notices_that_endpoints_change() {
+    churn(3);
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn nobody_notices_that_endpoints_change_for_a_minute() {
+    churn(60);
+}
