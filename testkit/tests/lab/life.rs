@@ -166,7 +166,7 @@ fn what_somebody_flushes_is_noticed_and_put_back() {
     let to = cluster_ips(10)[1];
     let node = world.at("node1").namespace.clone();
     let agent = &mut world.agents[0];
-    let mut watch = watch(&node, &agent.table);
+    let mut watch = watch(&node, &mut agent.table);
     assert_eq!(watch.next(Duration::ZERO).expect("quiet"), None);
     let vandal = node.make(|| Table::open("portolan"));
     let mut vandal = vandal.expect("inside").expect("opened");
@@ -201,7 +201,7 @@ fn what_somebody_flushes_is_noticed_and_put_back() {
     assert_eq!(agent.repair(), 0);
 }
 
-fn watch(node: &kernel::netns::Namespace, table: &Table) -> Watch {
+fn watch(node: &kernel::netns::Namespace, table: &mut Table) -> Watch {
     // A socket belongs to the namespace of the thread that makes it.
     node.run(|| Watch::open(table))
         .expect("inside")
