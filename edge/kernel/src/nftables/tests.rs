@@ -1,3 +1,4 @@
+mod damaged;
 mod edges;
 mod generate;
 mod packets;
