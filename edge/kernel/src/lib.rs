@@ -3,6 +3,7 @@
 //!
 //! **Boundary.** The only crate with `unsafe`. It applies and observes; it decides nothing.
 
+pub mod bpf;
 pub mod conntrack;
 mod netlink;
 
