@@ -7,11 +7,12 @@ use super::entry::{Entry, plan_entry};
 use super::flush::UdpTargets;
 use super::gone::Gone;
 use super::health::{Counted, HealthPorts};
+use super::hooks::{self, HookSlots, Hooks};
 use super::items::{Carry, Item, Items, Shared};
 use super::localhost::Localhost;
 use super::skeleton::{FAMILIES, range_rules, skeleton};
 use super::{ConntrackFlush, HealthPort, NoLocalEndpoints, NodeSettings, conflicts, whole};
-use crate::Changes;
+use crate::{Changes, Frontend};
 use model::{ChangedKeys, NamespacedName, Problem, Resource, Snapshot};
 use nft::{Family, Name, Op, Ruleset, Transaction};
 use std::cmp::Ordering;
@@ -26,6 +27,9 @@ pub struct Update {
     pub flush: Vec<ConntrackFlush>,
     /// What changes for the userspace relay of NodePorts on loopback addresses
     pub localhost: Changes,
+    /// What changes for connect hooks: frontends with their endpoints by slot; without slots, one
+    /// that is left to the rules from now on. To be done once the transaction is in
+    pub hooks: BTreeMap<Frontend, HookSlots>,
     /// Whether [`RulesetPlanner::health_ports`] changed
     pub health_changed: bool,
 }
@@ -42,6 +46,7 @@ pub struct RulesetPlanner {
     health: HealthPorts,
     counted: Counted,
     localhost: Localhost,
+    hooks: Hooks,
     gone: Gone,
 }
 
@@ -59,6 +64,7 @@ impl RulesetPlanner {
             health: HealthPorts::default(),
             counted: Counted::default(),
             localhost: Localhost::default(),
+            hooks: Hooks::default(),
             gone: Gone::default(),
         }
     }
@@ -129,6 +135,11 @@ impl RulesetPlanner {
     /// Every Problem, in order of its object.
     pub fn problems(&self) -> Vec<Problem> {
         conflicts::problems(&self.entries, &self.claims)
+    }
+
+    /// All that connect hooks should lead: frontends with their endpoints by slot.
+    pub fn hooks(&self) -> BTreeMap<Frontend, HookSlots> {
+        hooks::whole(&self.entries, &self.settings)
     }
 
     /// Servers that should listen on `spec.healthCheckNodePort`s, by port.
@@ -220,6 +231,7 @@ impl RulesetPlanner {
         self.counted.change(before, entry);
         self.localhost
             .change(id, before, entry, old, &self.settings);
+        self.hooks.change(before, entry, old, &self.settings);
         self.gone.change(before, entry, &self.settings);
         let present = Items::of(before, old);
         let wanted = Items::of(entry, &self.settings);
@@ -270,6 +282,7 @@ impl RulesetPlanner {
             transaction: draft.finish(&mut self.shapes, unused_before, &self.settings),
             flush: flows.into_flushes(&self.settings),
             localhost: self.localhost.take_changes(),
+            hooks: self.hooks.take_changes(),
             health_changed: self.health.take_changed(),
         }
     }

@@ -62,6 +62,8 @@ pub struct NodeSettings {
     pub counters: bool,
     /// Reset TCP connections to endpoints that are gone from their Service
     pub reset_removed: bool,
+    /// Say what connect hooks may lead. What they lead is not counted
+    pub connect_hooks: bool,
     /// Which Services are ours, by label `service.kubernetes.io/service-proxy-name`; `None` for
     /// those without the label
     pub service_proxy_name: Option<String>,
@@ -84,6 +86,7 @@ impl Default for NodeSettings {
             dns_addresses: Vec::new(),
             counters: false,
             reset_removed: false,
+            connect_hooks: false,
             service_proxy_name: None,
         }
     }

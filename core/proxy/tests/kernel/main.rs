@@ -3,6 +3,7 @@
 
 mod cases;
 mod generate;
+mod hooks;
 mod laws;
 mod reference;
 mod verdicts;
