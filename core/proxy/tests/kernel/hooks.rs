@@ -25,6 +25,19 @@ impl Maps {
     }
 }
 
+impl Maps {
+    /// What updates said is what the planner says of the whole, and what rules do.
+    fn check(&self, planner: &RulesetPlanner) -> Result<(), TestCaseError> {
+        prop_assert_eq!(&self.0, &planner.hooks());
+        for (frontend, slots) in &self.0 {
+            let mut slots = slots.clone();
+            slots.sort();
+            prop_assert_eq!(&destinations(planner, frontend), &slots, "{}", frontend);
+        }
+        Ok(())
+    }
+}
+
 /// Where rules send a connection of this machine, for every choice that they may make.
 fn destinations(planner: &RulesetPlanner, frontend: &Frontend) -> Vec<SocketAddr> {
     let own = if frontend.address.is_ipv4() {
@@ -79,15 +92,10 @@ proptest! {
             let mut changed = ChangedKeys::default();
             snapshot.apply(&event(value, *gone), &mut changed);
             maps.take(planner.update(&snapshot, &changed));
-            prop_assert_eq!(&maps.0, &planner.hooks());
+            maps.check(&planner)?;
         }
         maps.take(planner.set_settings(&snapshot, later));
-        prop_assert_eq!(&maps.0, &planner.hooks());
-        for (frontend, slots) in &maps.0 {
-            let mut slots = slots.clone();
-            slots.sort();
-            prop_assert_eq!(&destinations(&planner, frontend), &slots, "{}", frontend);
-        }
+        maps.check(&planner)?;
     }
 }
 
