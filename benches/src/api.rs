@@ -92,7 +92,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if wanted("memory") {
         memory(options, &mut rows).await?;
     }
-    table::print(&rows);
+    table::print(&rows, "etcd");
     Ok(())
 }
 

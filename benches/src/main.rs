@@ -1,6 +1,7 @@
 //! Benches: each sets a figure of ours beside a peer's in the same run.
 //!
-//! `cargo xtask bench api` builds the binary and runs `benches api` on it.
+//! `cargo xtask bench api` builds the binary and runs `benches api` on it; `cargo xtask bench proxy`
+//! runs `benches proxy`.
 #![forbid(unsafe_code)]
 
 mod api;
@@ -8,6 +9,7 @@ mod client;
 mod etcd;
 mod load;
 mod portolan;
+mod proxy;
 mod table;
 
 use anyhow::{Result, bail};
@@ -71,6 +73,8 @@ fn main() -> Result<()> {
                 .build()?;
             runtime.block_on(api::run(&options))
         }
-        _ => bail!("which bench?\n{USAGE}"),
+        Some("proxy") => proxy::run(&mut arguments),
+        Some("proxy-memory") => proxy::memory(&mut arguments),
+        _ => bail!("which bench?\n{USAGE}\n{}", proxy::USAGE),
     }
 }

@@ -10,9 +10,9 @@ pub(crate) struct Row {
     pub(crate) more: bool,
 }
 
-/// Prints rows with the ratio in which ours is better (above 1) or worse.
-pub(crate) fn print(rows: &[Row]) {
-    println!("| measure | unit | portolan | etcd | ratio |");
+/// Prints rows with the ratio in which ours is better (above 1) or worse than the peer's.
+pub(crate) fn print(rows: &[Row], peer: &str) {
+    println!("| measure | unit | portolan | {peer} | ratio |");
     println!("|---|---|---:|---:|---:|");
     for row in rows {
         let peer = row.peer.map_or("-".to_owned(), |peer| format!("{peer:.1}"));

@@ -26,6 +26,15 @@ pub(crate) fn api(arguments: &[&str]) -> Result<()> {
     run(bench.args(arguments))
 }
 
+/// Builds what measures, with the proxy in it, and runs that bench.
+pub(crate) fn proxy(arguments: &[&str]) -> Result<()> {
+    let mut build = Command::new("cargo");
+    build.args(["build", "--release", "-p", "benches"]);
+    run(build.current_dir(root()))?;
+    let mut bench = Command::new(target_dir().join("release/benches"));
+    run(bench.arg("proxy").args(arguments))
+}
+
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let mut found = std::env::split_paths(&path).map(|dir| dir.join(name));

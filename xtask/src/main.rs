@@ -18,6 +18,9 @@ cargo xtask tools              install only the programs that tests drive (kubec
 cargo xtask check              rustfmt, clippy, documentation
 cargo xtask bench api [--seconds N] [--only WORD]
                                measure a release build of the API server beside etcd
+cargo xtask bench proxy [--sizes LIST] [--peer-limit N] [--rounds N] [--seconds N] [--only WORD]
+                               measure a release build of the service proxy beside kube-proxy's
+                               layout; needs root
 cargo xtask fuzz TARGET SECONDS
                                fuzz what reads bytes from the network: requests, patches, schemas, cel
 cargo xtask recorded DIR       compare a running build with recorded answers of the real systems
@@ -32,6 +35,7 @@ fn main() -> Result<()> {
         ["tools"] => tools::install().map(|dir| println!("tools are in {}", dir.display())),
         ["check"] => check::style(),
         ["bench", "api", rest @ ..] => bench::api(rest),
+        ["bench", "proxy", rest @ ..] => bench::proxy(rest),
         ["recorded", dir, rest @ ..] => recorded::run(Path::new(dir), rest),
         ["schema", "--from", dir] => schema::run(Path::new(dir), None),
         ["schema", "--from", dir, "--machinery", other] => {

@@ -114,6 +114,7 @@ fn arrow_allowed(from: &Crate, to: &str, there: &str) -> bool {
         Some("edge") => there.starts_with("core/"),
         Some("app") => to != "testkit" && to != "xtask",
         Some("testkit") => to == "model",
+        Some("benches") => there.starts_with("core/") || there.starts_with("edge/"),
         _ => false,
     }
 }

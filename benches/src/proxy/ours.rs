@@ -1,0 +1,191 @@
+//! Our own loads.
+
+use super::cluster::{self, Size};
+use super::stats::{Spread, median, millis, spread};
+use anyhow::{Context, Result};
+use kernel::netns::Namespace;
+use kernel::nftables::Table;
+use model::{ChangedKeys, Event, Snapshot};
+use proxy::kernel::{DetectLocal, NodeSettings, RulesetPlanner};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What was measured of one size.
+pub(super) struct Figures {
+    /// From events to the kernel, in milliseconds
+    pub(super) cold: f64,
+    pub(super) cold_parts: Parts,
+    /// The same with everything in the kernel already
+    pub(super) restart: f64,
+    /// In microseconds
+    pub(super) added: Spread,
+    pub(super) replaced: Spread,
+    /// In megabytes
+    pub(super) resident: f64,
+}
+
+/// Parts of a load in milliseconds.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Parts {
+    pub(super) read: f64,
+    pub(super) plan: f64,
+    pub(super) kernel: f64,
+}
+
+impl Parts {
+    fn sum(self) -> f64 {
+        self.read + self.plan + self.kernel
+    }
+}
+
+/// A node's proxy in the current namespace.
+pub(super) struct Node {
+    snapshot: Snapshot,
+    planner: RulesetPlanner,
+    table: Table,
+}
+
+impl Node {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            snapshot: Snapshot::default(),
+            planner: RulesetPlanner::new(settings()?),
+            table: Table::open("portolan")?,
+        })
+    }
+
+    /// Brings events into the kernel.
+    pub(super) fn take<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> Result<Parts> {
+        let begin = Instant::now();
+        let mut changed = ChangedKeys::default();
+        for event in events {
+            self.snapshot.apply(event, &mut changed);
+        }
+        let read = begin.elapsed();
+        let update = self.planner.update(&self.snapshot, &changed);
+        let planned = begin.elapsed();
+        self.table.apply(&update.transaction)?;
+        Ok(Parts {
+            read: millis(read),
+            plan: millis(planned - read),
+            kernel: millis(begin.elapsed() - planned),
+        })
+    }
+
+    /// Starts with what is in the kernel and changes the difference.
+    fn adopt<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> Result<()> {
+        let mut changed = ChangedKeys::default();
+        for event in events {
+            self.snapshot.apply(event, &mut changed);
+        }
+        self.planner.update(&self.snapshot, &changed);
+        let present = self.table.read()?.unwrap_or_default();
+        let steps = nft::diff(&self.planner.desired(), &present);
+        if !steps.is_empty() {
+            let steps = steps.ops.len();
+            anyhow::bail!("a restart that changes nothing took {steps} steps");
+        }
+        Ok(())
+    }
+}
+
+fn settings() -> Result<NodeSettings> {
+    let pods = "10.0.0.0/8".parse()?;
+    Ok(NodeSettings {
+        node_name: "node-0".to_owned(),
+        detect_local: DetectLocal::Cidrs(vec![pods]),
+        service_cidrs: vec!["10.96.0.0/12".parse()?],
+        ..NodeSettings::default()
+    })
+}
+
+pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
+    let events = cluster::events(size).collect::<Result<Vec<_>>>()?;
+    let mut parts = Vec::new();
+    let mut restarts = Vec::new();
+    let (mut added, mut replaced) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let inside = || -> Result<()> {
+            let mut node = Node::new()?;
+            parts.push(node.take(events.iter())?);
+            changes(&mut node, size, &mut added, &mut replaced)?;
+            let mut again = Node::new()?;
+            again.take(events.iter())?;
+            drop(again);
+            Ok(())
+        };
+        Namespace::create()?.run(inside)??;
+        restarts.push(Namespace::create()?.run(|| restart(&events))??);
+    }
+    parts.sort_by(|a, b| a.sum().total_cmp(&b.sum()));
+    let middle = parts.get(parts.len() / 2).copied().unwrap_or_default();
+    Ok(Figures {
+        cold: middle.sum(),
+        cold_parts: middle,
+        restart: median(restarts),
+        added: spread(&added),
+        replaced: spread(&replaced),
+        resident: resident_of_a_child(size)?,
+    })
+}
+
+/// Time of a second start over a full table.
+fn restart(events: &[Event]) -> Result<f64> {
+    Node::new()?.take(events.iter())?;
+    let begin = Instant::now();
+    Node::new()?.adopt(events.iter())?;
+    Ok(millis(begin.elapsed()))
+}
+
+/// Single changes, one transaction each.
+fn changes(
+    node: &mut Node,
+    size: Size,
+    added: &mut Vec<Duration>,
+    replaced: &mut Vec<Duration>,
+) -> Result<()> {
+    for number in 0..200 {
+        let number = size.services + number;
+        let events = [
+            cluster::service(number)?,
+            cluster::slice(size, number, None)?,
+        ];
+        let begin = Instant::now();
+        node.take(events.iter())?;
+        added.push(begin.elapsed());
+    }
+    for number in 0..1000 {
+        let service = (number * 7919) % size.services;
+        let event = cluster::slice(size, service, Some(number))?;
+        let begin = Instant::now();
+        node.take([&event].into_iter())?;
+        replaced.push(begin.elapsed());
+    }
+    Ok(())
+}
+
+/// Loads and asks for this process's memory in kilobytes. Events pass one by one, as from a watch.
+pub(super) fn resident(size: Size) -> Result<u64> {
+    let mut node = Node::new()?;
+    let mut changed = ChangedKeys::default();
+    for event in cluster::events(size) {
+        node.snapshot.apply(&event?, &mut changed);
+    }
+    let update = node.planner.update(&node.snapshot, &changed);
+    node.table.apply(&update.transaction)?;
+    drop((changed, update));
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.context("no VmRSS")?.parse()?)
+}
+
+fn resident_of_a_child(size: Size) -> Result<f64> {
+    let mut child = Command::new(std::env::current_exe()?);
+    let size = format!("{}x{}", size.services, size.endpoints);
+    let output = child.args(["proxy-memory", &size]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failed = || format!("proxy-memory: {}", String::from_utf8_lossy(&output.stderr));
+    let kilobytes: f64 = text.trim().parse().with_context(failed)?;
+    Ok(kilobytes / 1024.0)
+}
