@@ -108,11 +108,7 @@ pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
         let inside = || -> Result<()> {
             let mut node = Node::new()?;
             parts.push(node.take(events.iter())?);
-            changes(&mut node, size, &mut added, &mut replaced)?;
-            let mut again = Node::new()?;
-            again.take(events.iter())?;
-            drop(again);
-            Ok(())
+            changes(&mut node, size, &mut added, &mut replaced)
         };
         Namespace::create()?.run(inside)??;
         restarts.push(Namespace::create()?.run(|| restart(&events))??);
