@@ -116,6 +116,7 @@ fn loads(size: Size, options: &Options) -> Result<()> {
     let of = |field: fn(&peer::Figures) -> f64| peer.as_ref().map(field);
     let rows = [
         row("cold load", "ms", ours.cold, of(|peer| peer.cold)),
+        row("  time on a processor", "ms", ours.cold_cpu, None),
         row("  of which: read events", "ms", ours.cold_parts.read, None),
         row("  of which: plan", "ms", ours.cold_parts.plan, None),
         row("  of which: kernel", "ms", ours.cold_parts.kernel, None),
@@ -144,5 +145,11 @@ fn loads(size: Size, options: &Options) -> Result<()> {
     ];
     println!("\n{size}: Services x endpoints\n");
     table::print(&rows, "kube-proxy's layout");
+    if let Some(peer) = &peer {
+        let listing = peer.listing;
+        println!(
+            "kube-proxy lists its tables before each change, which took {listing:.0} ms more."
+        );
+    }
     Ok(())
 }

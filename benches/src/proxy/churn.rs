@@ -6,7 +6,9 @@ use super::ours::Node;
 use super::stats::spread;
 use super::{cluster, net::wait_until};
 use crate::table::Row;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use model::{Event, EventKind};
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,26 +21,27 @@ const PATIENCE: Duration = Duration::from_millis(900);
 pub(super) fn measure(options: &Options) -> Result<Vec<Row>> {
     let net = Net::build()?;
     let mut rows = Vec::new();
-    // The Service that is used first, the mass of the others while it is used.
-    let first = || -> Result<Node> {
-        let mut node = Node::new()?;
-        let events = [cluster::service(17)?, net::live(None)?];
-        node.take(events.iter())?;
-        Ok(node)
-    };
-    let loading = || -> Result<()> {
-        let mut node = first()?;
-        let events = net::events()?;
-        for _ in 0..3 {
-            node.take(events.iter())?;
-        }
-        Ok(())
-    };
-    net.node.run(|| first().map(drop))??;
-    rows.extend(rows_of("loading 10000 Services", &during(&net, loading)?));
-    let changing = || changes(options.length);
-    rows.extend(rows_of("100 endpoints a second", &during(&net, changing)?));
+    let (node, seen) = during(&net, net.node.run(net::first)??, load_often)?;
+    rows.extend(rows_of("loading 10000 Services", &seen));
+    let (_, seen) = during(&net, node, |node| changes(node, options.length))?;
+    rows.extend(rows_of("100 endpoints a second", &seen));
     Ok(rows)
+}
+
+/// Loads everything, three times anew.
+fn load_often(node: &mut Node) -> Result<()> {
+    let events = cluster::events(SIZE).collect::<Result<Vec<_>>>()?;
+    let others = |event: &&Event| !net::is_live(event);
+    for _ in 0..3 {
+        node.take(events.iter().filter(others))?;
+        let gone = events.iter().filter(others).map(|event| Event {
+            kind: EventKind::Deleted,
+            ..event.clone()
+        });
+        node.take(gone.collect::<Vec<_>>().iter())?;
+    }
+    node.take(events.iter().filter(others))?;
+    Ok(())
 }
 
 /// What clients saw.
@@ -65,18 +68,21 @@ fn rows_of(what: &str, seen: &Seen) -> Vec<Row> {
 }
 
 /// Connects over and over while `work` goes on in the node's namespace.
-fn during(net: &Net, work: impl FnOnce() -> Result<()> + Send) -> Result<Seen> {
+fn during(
+    net: &Net,
+    mut node: Node,
+    work: impl FnOnce(&mut Node) -> Result<()> + Send,
+) -> Result<(Node, Seen)> {
     let [service, _] = net::live_addresses();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let client = scope.spawn(|| net.client.run(|| connect_until(service, &over)));
-        let done = net.node.run(work);
+        let done = work(&mut node);
         over.store(true, Ordering::Relaxed);
         let seen = client
             .join()
-            .map_err(|_| anyhow::anyhow!("the client panicked"))??;
-        done??;
-        Ok(seen)
+            .map_err(|_| anyhow!("the client panicked"))??;
+        done.map(|()| (node, seen))
     })
 }
 
@@ -88,19 +94,21 @@ fn connect_until(service: SocketAddr, over: &AtomicBool) -> Seen {
     while !over.load(Ordering::Relaxed) {
         let begin = Instant::now();
         match TcpStream::connect_timeout(&service, PATIENCE) {
-            Ok(_) => seen.times.push(begin.elapsed()),
+            Ok(mut stream) => {
+                seen.times.push(begin.elapsed());
+                let _ = stream.read(&mut [0]);
+            }
             Err(_) => seen.failed += 1,
         }
-        // A hundred or so a second leave ports for a long run.
-        std::thread::sleep(Duration::from_millis(1));
+        // The server closes first, so ports are free again at once; a rest leaves time to others.
+        std::thread::sleep(Duration::from_micros(500));
     }
     seen
 }
 
 /// Replaces an endpoint of some Service every ten milliseconds; every tenth time, an endpoint of
 /// the one that is used begins or ends to terminate.
-fn changes(length: Duration) -> Result<()> {
-    let mut node = net::load()?;
+fn changes(node: &mut Node, length: Duration) -> Result<()> {
     let begin = Instant::now();
     for number in 0_u32.. {
         wait_until(begin + EVERY * number);

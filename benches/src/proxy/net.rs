@@ -127,6 +127,20 @@ pub(super) fn sink_addresses() -> [SocketAddr; 2] {
     ]
 }
 
+/// A node with the live Service alone. Must be called inside the node's namespace.
+pub(super) fn first() -> Result<Node> {
+    let mut node = Node::new()?;
+    let events = [cluster::service(LIVE)?, live(None)?];
+    node.take(events.iter())?;
+    Ok(node)
+}
+
+/// Whether an event is about the live Service.
+pub(super) fn is_live(event: &Event) -> bool {
+    let name = cluster::name(LIVE).1;
+    event.object.meta.name.starts_with(&name)
+}
+
 /// Waits until a time has come.
 pub(super) fn wait_until(time: Instant) {
     let left = time.saturating_duration_since(Instant::now());

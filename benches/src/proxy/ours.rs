@@ -15,8 +15,11 @@ pub(super) struct Figures {
     /// From events to the kernel, in milliseconds
     pub(super) cold: f64,
     pub(super) cold_parts: Parts,
+    /// Time on a processor, which other work on the machine does not stretch
+    pub(super) cold_cpu: f64,
     /// The same with everything in the kernel already
     pub(super) restart: f64,
+    pub(super) restart_cpu: f64,
     /// In microseconds
     pub(super) added: Spread,
     pub(super) replaced: Spread,
@@ -30,6 +33,7 @@ pub(super) struct Parts {
     pub(super) read: f64,
     pub(super) plan: f64,
     pub(super) kernel: f64,
+    pub(super) cpu: f64,
 }
 
 impl Parts {
@@ -56,7 +60,7 @@ impl Node {
 
     /// Brings events into the kernel.
     pub(super) fn take<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> Result<Parts> {
-        let begin = Instant::now();
+        let (begin, cpu) = (Instant::now(), cpu());
         let mut changed = ChangedKeys::default();
         for event in events {
             self.snapshot.apply(event, &mut changed);
@@ -69,6 +73,7 @@ impl Node {
             read: millis(read),
             plan: millis(planned - read),
             kernel: millis(begin.elapsed() - planned),
+            cpu: self::cpu() - cpu,
         })
     }
 
@@ -102,7 +107,7 @@ fn settings() -> Result<NodeSettings> {
 pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
     let events = cluster::events(size).collect::<Result<Vec<_>>>()?;
     let mut parts = Vec::new();
-    let mut restarts = Vec::new();
+    let (mut restarts, mut restart_cpus) = (Vec::new(), Vec::new());
     let (mut added, mut replaced) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let inside = || -> Result<()> {
@@ -111,26 +116,40 @@ pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
             changes(&mut node, size, &mut added, &mut replaced)
         };
         Namespace::create()?.run(inside)??;
-        restarts.push(Namespace::create()?.run(|| restart(&events))??);
+        let (time, cpu) = Namespace::create()?.run(|| restart(&events))??;
+        restarts.push(time);
+        restart_cpus.push(cpu);
     }
     parts.sort_by(|a, b| a.sum().total_cmp(&b.sum()));
     let middle = parts.get(parts.len() / 2).copied().unwrap_or_default();
     Ok(Figures {
         cold: middle.sum(),
         cold_parts: middle,
+        cold_cpu: middle.cpu,
         restart: median(restarts),
+        restart_cpu: median(restart_cpus),
         added: spread(&added),
         replaced: spread(&replaced),
         resident: resident_of_a_child(size)?,
     })
 }
 
-/// Time of a second start over a full table.
-fn restart(events: &[Event]) -> Result<f64> {
+/// Time of a second start over a full table, and time on a processor.
+fn restart(events: &[Event]) -> Result<(f64, f64)> {
     Node::new()?.take(events.iter())?;
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), cpu());
     Node::new()?.adopt(events.iter())?;
-    Ok(millis(begin.elapsed()))
+    Ok((millis(begin.elapsed()), self::cpu() - cpu))
+}
+
+/// Milliseconds that this thread spent on a processor; zero where the kernel does not say.
+fn cpu() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text
+        .split_whitespace()
+        .next()
+        .and_then(|text| text.parse().ok());
+    nanoseconds.unwrap_or(0.0) / 1e6
 }
 
 /// Single changes, one transaction each.
