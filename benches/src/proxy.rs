@@ -121,6 +121,7 @@ fn loads(size: Size, options: &Options) -> Result<()> {
         row("  of which: plan", "ms", ours.cold_parts.plan, None),
         row("  of which: kernel", "ms", ours.cold_parts.kernel, None),
         row("restart", "ms", ours.restart, of(|peer| peer.restart)),
+        row("  time on a processor", "ms", ours.restart_cpu, None),
         row(
             "one Service added, p50",
             "µs",
@@ -135,12 +136,6 @@ fn loads(size: Size, options: &Options) -> Result<()> {
             of(|peer| peer.replaced),
         ),
         row("one endpoint replaced, p99", "µs", ours.replaced.p99, None),
-        row(
-            "listing before each change",
-            "ms",
-            0.0,
-            of(|peer| peer.listing),
-        ),
         row("resident memory", "MB", ours.resident, None),
     ];
     println!("\n{size}: Services x endpoints\n");
