@@ -117,7 +117,7 @@ fn changes(node: &mut Node, length: Duration) -> Result<()> {
         }
         let number = number as usize;
         let event = match number % 10 {
-            0 => net::live((number % 20 == 0).then_some(number / 20 % 3))?,
+            0 => net::live(number.is_multiple_of(20).then_some(number / 20 % 3))?,
             _ => cluster::slice(
                 SIZE,
                 100 + number * 7919 % (SIZE.services - 100),
