@@ -8,17 +8,33 @@
 //! Whoever takes events in writes them into the shared Snapshot and then tells the agent which keys
 //! changed. The agent reads the Snapshot under its lock, so that nothing is parsed or kept twice,
 //! and one changed endpoint costs what one endpoint costs.
+//!
+//! At its start the agent reads what is in the kernel and changes the difference alone, so that
+//! connections live through a restart. When somebody else changes the table it is read and
+//! repaired. What the kernel refuses is set aside, told, and tried again with a growing delay.
 
+mod flush;
+mod rules;
+mod worker;
+
+use crate::node::metrics::NodeMetrics;
 use kernel::netns::Namespace;
+use kernel::nftables::Table;
 use model::{ChangedKeys, Problem, Snapshot};
-use proxy::kernel::NodeSettings;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, RwLock};
+use proxy::Changes;
+use proxy::kernel::{HealthPort, NodeSettings, RulesetPlanner};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// The Snapshot that all data planes of a process read. Its writer holds the lock for one batch;
 /// nobody holds it across an await.
 pub(crate) type SharedSnapshot = Arc<RwLock<Snapshot>>;
+
+/// Name of the table.
+pub(crate) const TABLE: &str = "portolan";
 
 /// How an agent is started.
 pub(crate) struct AgentOptions {
@@ -26,32 +42,86 @@ pub(crate) struct AgentOptions {
     pub(crate) namespace: Option<Namespace>,
     /// What the plan depends on
     pub(crate) settings: NodeSettings,
+    /// How often the whole is compared even when nothing told of a foreign change
+    pub(crate) check_every: Option<Duration>,
+    /// Least time between two transactions; changes in between are merged
+    pub(crate) min_sync_period: Duration,
+    /// Told what happens, on the agent's thread
+    pub(crate) notify: Box<dyn Fn(AgentNotice) + Send>,
+    /// Measurements
+    pub(crate) metrics: Arc<NodeMetrics>,
 }
 
 impl AgentOptions {
-    /// An agent in a namespace.
+    /// An agent in a namespace of its own that tells nobody.
     pub(crate) fn new(namespace: Option<Namespace>, settings: NodeSettings) -> Self {
         Self {
             namespace,
             settings,
+            check_every: None,
+            min_sync_period: Duration::ZERO,
+            notify: Box::new(|_| {}),
+            metrics: Arc::new(NodeMetrics::default()),
         }
     }
 }
 
-/// What an agent tells besides what it does to the kernel.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Report {
-    /// What is wrong with Services, or what the kernel does not take
-    pub(crate) problems: Vec<Problem>,
-    /// Foreign changes that were repaired since the start
-    pub(crate) repairs: u64,
-    /// Batches applied since the start
-    pub(crate) applied: u64,
+/// What an agent tells as it happens.
+#[derive(Clone, Debug)]
+pub(crate) enum AgentNotice {
+    /// The kernel holds what was planned, for the first time
+    Synced,
+    /// Somebody else had changed the table; so many steps brought it back
+    Repaired {
+        /// Steps
+        steps: usize,
+        /// Program and process that did it, as far as the kernel says
+        by: String,
+    },
+    /// The kernel refuses something; everything else is in place
+    Refused(Vec<String>),
+    /// [`Report::health`] changed
+    Health,
+    /// What changed for the relay of NodePorts on loopback addresses
+    Localhost(Changes),
 }
 
+/// How it goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    /// What is wrong with Services
+    pub(crate) problems: Vec<Problem>,
+    /// What the kernel does not take at the moment
+    pub(crate) refused: Vec<String>,
+    /// Servers that should listen on `spec.healthCheckNodePort`s
+    pub(crate) health: BTreeMap<u16, HealthPort>,
+    /// Whether the kernel has held all that was planned at least once
+    pub(crate) synced: bool,
+    /// Foreign changes that were repaired since the start
+    pub(crate) repairs: u64,
+}
+
+/// Changes that are in the Snapshot by now.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Which objects
+    pub(crate) keys: ChangedKeys,
+    /// When what led to them happened, in microseconds since the epoch
+    /// (`endpoints.kubernetes.io/last-change-trigger-time`)
+    pub(crate) triggers: Vec<i64>,
+}
+
+type Question = Box<dyn FnOnce(&RulesetPlanner, &mut Table) + Send>;
+
 enum Message {
-    Changed(ChangedKeys),
-    Stop { clean: bool },
+    Changed(Told),
+    Settings(Box<NodeSettings>),
+    /// Somebody else changed the table
+    Foreign(String),
+    Ask(Question),
+    Stop {
+        clean: bool,
+    },
 }
 
 /// A running agent. It stops, and leaves the kernel as it is, when it is dropped.
@@ -62,17 +132,29 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts the thread. The first thing it does is to read what is in the kernel and to change
-    /// only the difference to what `snapshot` asks for.
+    /// Starts the thread and waits until it has reached the kernel. The Snapshot may be empty
+    /// still: nothing is done to the kernel before the first [`Agent::changed`].
     ///
     /// # Errors
-    /// When the thread cannot be started.
-    pub(crate) fn start(options: AgentOptions, snapshot: SharedSnapshot) -> std::io::Result<Self> {
+    /// When the namespace cannot be entered, or the kernel has no nf_tables for us.
+    pub(crate) fn start(options: AgentOptions, snapshot: SharedSnapshot) -> anyhow::Result<Self> {
         let (inbox, messages) = channel();
         let report = Arc::new(Mutex::new(Report::default()));
+        let (ready, begun) = channel();
+        let (watch, told) = (inbox.clone(), report.clone());
         let thread = std::thread::Builder::new()
             .name("node-agent".to_owned())
-            .spawn(move || run(&options, &snapshot, &messages))?;
+            .spawn(move || {
+                let worker = worker::Worker::open(options, snapshot, told, watch);
+                match worker {
+                    Ok(mut worker) => {
+                        let _ = ready.send(Ok(()));
+                        worker.run(&messages);
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+            })?;
+        begun.recv()??;
         Ok(Self {
             inbox,
             report,
@@ -80,21 +162,41 @@ impl Agent {
         })
     }
 
-    /// Tells of changes that are in the Snapshot by now. Never waits; bursts are merged.
-    pub(crate) fn changed(&self, keys: ChangedKeys) {
-        let _ = self.inbox.send(Message::Changed(keys));
+    /// Tells of changes. Never waits; bursts are merged. The first call, which may tell of
+    /// nothing, plans all that is in the Snapshot and brings the kernel there.
+    pub(crate) fn changed(&self, told: Told) {
+        let _ = self.inbox.send(Message::Changed(told));
+    }
+
+    /// Goes over to other settings.
+    pub(crate) fn set_settings(&self, settings: NodeSettings) {
+        let _ = self.inbox.send(Message::Settings(Box::new(settings)));
     }
 
     /// How it goes.
     pub(crate) fn report(&self) -> Report {
-        let report = self.report.lock();
-        report
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        lock(&self.report).clone()
+    }
+
+    /// Asks on the agent's thread, after all that was told before; `None` when it has ended.
+    pub(crate) fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&RulesetPlanner, &mut Table) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (answer, answered) = channel();
+        let question: Question = Box::new(move |planner, table| {
+            let _ = answer.send(question(planner, table));
+        });
+        self.inbox.send(Message::Ask(question)).ok()?;
+        answered.recv().ok()
     }
 
     /// Ends the thread and waits for it; with `clean` the table is removed from the kernel.
     pub(crate) fn stop(mut self, clean: bool) {
+        self.end(clean);
+    }
+
+    fn end(&mut self, clean: bool) {
         let _ = self.inbox.send(Message::Stop { clean });
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -102,15 +204,12 @@ impl Agent {
     }
 }
 
-fn run(options: &AgentOptions, snapshot: &SharedSnapshot, messages: &Receiver<Message>) {
-    let _ = (&options.namespace, &options.settings, snapshot);
-    while let Ok(message) = messages.recv() {
-        match message {
-            Message::Changed(keys) => tracing::trace!(?keys, "changed"),
-            Message::Stop { clean } => {
-                tracing::trace!(clean, "stopped");
-                return;
-            }
-        }
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.end(false);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
