@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::config::UpOptions;
+use crate::node::flags::RunOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -49,6 +50,8 @@ pub(crate) enum LogFormat {
 enum Command {
     /// Start everything on this machine: API server, controllers, Pods, Services, DNS and Ingress
     Up(Box<UpOptions>),
+    /// Do this node's part in a real cluster: Services in the kernel and DNS, or Ingress
+    Run(Box<RunOptions>),
     /// Show, with no server, what the YAML would make: addresses, records, routes and problems
     Plan(PlanOptions),
     /// Walk a request or a Service from its DNS name to its Pods and name the first broken link
@@ -173,6 +176,7 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Up(options) => crate::up::run(&options, &self.log),
+            Command::Run(options) => crate::node::run::run(&options, &self.log),
             Command::Plan(options) => crate::plan::run(&options),
             Command::Explain(options) => crate::explain::run(&options),
             Command::Status(options) => crate::status::run(&options),

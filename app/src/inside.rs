@@ -136,7 +136,7 @@ impl Inside {
     ) -> anyhow::Result<Agent> {
         let namespace = self.network.namespace().clone();
         let options = AgentOptions::new(Some(namespace), self.settings(config));
-        Ok(Agent::start(options, snapshot)?)
+        Agent::start(options, snapshot)
     }
 
     fn settings(&self, config: &Config) -> NodeSettings {

@@ -105,7 +105,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Waits for Ctrl-C or SIGTERM.
-fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+pub(crate) fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;

@@ -44,6 +44,9 @@ pub(crate) struct AgentOptions {
     pub(crate) settings: NodeSettings,
     /// How often the whole is compared even when nothing told of a foreign change
     pub(crate) check_every: Option<Duration>,
+    /// Whether the Snapshot holds everything already; otherwise nothing is done to the kernel before
+    /// the first [`Agent::changed`]
+    pub(crate) begin: bool,
     /// Least time between two transactions; changes in between are merged
     pub(crate) min_sync_period: Duration,
     /// Told what happens, on the agent's thread
@@ -53,12 +56,13 @@ pub(crate) struct AgentOptions {
 }
 
 impl AgentOptions {
-    /// An agent in a namespace of its own that tells nobody.
+    /// An agent that begins with what is in the Snapshot, and tells nobody.
     pub(crate) fn new(namespace: Option<Namespace>, settings: NodeSettings) -> Self {
         Self {
             namespace,
             settings,
             check_every: None,
+            begin: true,
             min_sync_period: Duration::ZERO,
             notify: Box::new(|_| {}),
             metrics: Arc::new(NodeMetrics::default()),
@@ -111,6 +115,15 @@ pub(crate) struct Told {
     pub(crate) triggers: Vec<i64>,
 }
 
+impl From<ChangedKeys> for Told {
+    fn from(keys: ChangedKeys) -> Self {
+        Self {
+            keys,
+            triggers: Vec::new(),
+        }
+    }
+}
+
 type Question = Box<dyn FnOnce(&RulesetPlanner, &mut Table) + Send>;
 
 enum Message {
@@ -132,8 +145,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts the thread and waits until it has reached the kernel. The Snapshot may be empty
-    /// still: nothing is done to the kernel before the first [`Agent::changed`].
+    /// Starts the thread and waits until it has reached the kernel.
     ///
     /// # Errors
     /// When the namespace cannot be entered, or the kernel has no nf_tables for us.
@@ -164,8 +176,8 @@ impl Agent {
 
     /// Tells of changes. Never waits; bursts are merged. The first call, which may tell of
     /// nothing, plans all that is in the Snapshot and brings the kernel there.
-    pub(crate) fn changed(&self, told: Told) {
-        let _ = self.inbox.send(Message::Changed(told));
+    pub(crate) fn changed(&self, told: impl Into<Told>) {
+        let _ = self.inbox.send(Message::Changed(told.into()));
     }
 
     /// Goes over to other settings.

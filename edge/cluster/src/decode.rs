@@ -95,12 +95,12 @@ impl Decoder {
     /// An object; one without readable metadata is passed over, since nothing could name it.
     fn object(&self, raw: &RawValue) -> Option<Arc<Object>> {
         let text = raw.get();
-        let bytes: Arc<[u8]> = match text.strip_prefix(r#"{"metadata""#) {
+        let typed = [r#"{"apiVersion""#, r#"{"kind""#];
+        let typed = typed.iter().any(|start| text.starts_with(start));
+        let bytes: Arc<[u8]> = match text.strip_prefix('{') {
             // The server leaves the type of a list's items out.
-            Some(_) => [self.head.as_bytes(), &text.as_bytes()[1..]]
-                .concat()
-                .into(),
-            None => text.as_bytes().into(),
+            Some(rest) if !typed => [self.head.as_bytes(), rest.as_bytes()].concat().into(),
+            _ => text.as_bytes().into(),
         };
         match Object::from_bytes(self.what.resource, bytes) {
             Ok(object) => Some(Arc::new(object)),

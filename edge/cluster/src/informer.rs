@@ -73,7 +73,10 @@ impl Informer {
         loop {
             match self.list().await {
                 Ok(()) => backoff.reset(),
-                Err(error) if self.what.optional && error.code() == Some(404) => {
+                Err(error) if self.what.optional && matches!(error.code(), Some(403 | 404)) => {
+                    if error.code() == Some(403) {
+                        tracing::warn!(%error, "going without {}", self.what.resource);
+                    }
                     self.forget_all().await;
                     self.tell(Message::Listed).await;
                     tokio::time::sleep(UNKNOWN_AGAIN).await;

@@ -74,7 +74,7 @@ pub struct Collection {
     pub fields: String,
     /// Label selector; empty for none
     pub labels: String,
-    /// Servers without this resource are taken for servers without objects of it
+    /// Where the server does not know the resource, or does not let us read it, there are none
     pub optional: bool,
 }
 
@@ -106,7 +106,7 @@ impl Collection {
         self
     }
 
-    /// Goes without it where the server does not know the resource.
+    /// Goes without it where the server does not know the resource, or does not let us read it.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self

@@ -12,8 +12,12 @@ const UDP: u8 = 17;
 #[derive(Default)]
 pub(super) struct Flushes {
     addresses: BTreeMap<SocketAddr, BTreeSet<SocketAddr>>,
-    node_ports: BTreeMap<(bool, u16), (Option<BTreeSet<IpAddr>>, BTreeSet<SocketAddr>)>,
+    /// By family (true for IPv4) and port
+    node_ports: BTreeMap<(bool, u16), NodePort>,
 }
+
+/// Addresses of the node, if they are listed, and endpoints that serve.
+type NodePort = (Option<BTreeSet<IpAddr>>, BTreeSet<SocketAddr>);
 
 impl Flushes {
     pub(super) fn is_empty(&self) -> bool {

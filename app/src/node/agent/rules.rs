@@ -59,10 +59,7 @@ impl Sieve<'_> {
     /// Takes steps out until the rest goes through.
     fn take(&mut self, mut ops: Vec<Op>) {
         let mut aside = Vec::new();
-        loop {
-            let Err(error) = self.attempt(&ops) else {
-                break;
-            };
+        while let Err(error) = self.attempt(&ops) {
             let Some(index) = error.op().filter(|_| self.attempts < ATTEMPTS) else {
                 self.refused.push(error.to_string());
                 return;
@@ -106,9 +103,8 @@ impl Sieve<'_> {
 
 /// Takes out what makes no sense without a step: the rules of a chain that is not made.
 fn drop_with(refused: &Op, ops: &mut Vec<Op>) {
-    let chain = match refused {
-        Op::AddChain(name, _) | Op::AddRule(name, _) => name,
-        _ => return,
+    let (Op::AddChain(chain, _) | Op::AddRule(chain, _)) = refused else {
+        return;
     };
     ops.retain(|op| !matches!(op, Op::AddRule(name, _) | Op::AddChain(name, _) if name == chain));
 }

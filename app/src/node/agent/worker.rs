@@ -38,6 +38,7 @@ pub(super) struct Worker {
     /// The kernel holds what the planner planned, as far as we know
     in_step: bool,
     begun: bool,
+    begin: bool,
     /// When the whole is compared, and why not at once
     compare_at: Option<Instant>,
     leftovers_at: Option<Instant>,
@@ -67,7 +68,7 @@ impl Worker {
             .generation()
             .context("nf_tables (CAP_NET_ADMIN and a kernel with CONFIG_NF_TABLES are needed)")?;
         let stopped = Arc::new(AtomicBool::new(false));
-        let watch = Watch::open(&table).context("changes of nf_tables")?;
+        let watch = Watch::open(&mut table).context("changes of nf_tables")?;
         watch_foreign(watch, inbox, stopped.clone())?;
         Ok(Self {
             planner: RulesetPlanner::new(options.settings),
@@ -80,6 +81,7 @@ impl Worker {
             flushes: Flushes::default(),
             in_step: false,
             begun: false,
+            begin: options.begin,
             compare_at: None,
             leftovers_at: None,
             check_every: options.check_every,
@@ -95,6 +97,9 @@ impl Worker {
 
     /// Works until it is told to stop.
     pub(super) fn run(&mut self, messages: &Receiver<Message>) {
+        if self.begin {
+            self.take(Told::default());
+        }
         loop {
             match messages.recv_timeout(self.wait()) {
                 Ok(Message::Changed(mut told)) => {
