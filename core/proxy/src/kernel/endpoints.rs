@@ -4,7 +4,6 @@
 use super::weights::Weights;
 use model::{AddressType, Endpoint, EndpointSlice, Service, ServicePort, Snapshot};
 use nft::Family;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -54,8 +53,16 @@ impl<'a> Here<'a> {
 
 /// Every endpoint of a Service port in one family, each once.
 pub(super) struct Candidates<'a> {
-    found: BTreeMap<At, (&'a Endpoint, u16)>,
+    /// In order of address and port
+    found: Vec<Candidate<'a>>,
     here: Here<'a>,
+}
+
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    at: At,
+    endpoint: &'a Endpoint,
+    weight: u16,
 }
 
 impl<'a> Candidates<'a> {
@@ -66,7 +73,7 @@ impl<'a> Candidates<'a> {
         here: Here<'a>,
         weights: &Weights<'_>,
     ) -> Self {
-        let mut found = BTreeMap::new();
+        let mut found = Vec::new();
         let of_family = match family {
             Family::Ipv4 => AddressType::IPv4,
             Family::Ipv6 => AddressType::IPv6,
@@ -87,23 +94,28 @@ impl<'a> Candidates<'a> {
                 }
             }
         }
+        // Of those at one address the best comes first, and of equals the first one found. The
+        // address may have gone from a Pod that ends to a new one, or moved between slices.
+        found.sort_by_key(|c: &Candidate<'_>| (c.at, std::cmp::Reverse(rank(c.endpoint))));
+        found.dedup_by_key(|c| c.at);
         Self { found, here }
     }
 
     /// Those that serve, whatever the policies: connections to them go on.
     pub(super) fn serving(&self) -> impl Iterator<Item = At> {
-        let serving = self.found.iter().filter(|(_, (e, _))| e.serving);
-        serving.map(|(at, _)| *at)
+        let serving = self.found.iter().filter(|c| c.endpoint.serving);
+        serving.map(|c| c.at)
     }
 
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = At> {
-        self.found.keys().copied()
+        self.found.iter().map(|c| c.at)
     }
 
     /// Whether any of the cluster's could be used under one policy or another.
     pub(super) fn any(&self) -> bool {
-        self.found.values().any(|(e, _)| e.ready || leaving(e))
+        let mut all = self.found.iter().map(|c| c.endpoint);
+        all.any(|e| e.ready || leaving(e))
     }
 
     /// Those for policy `Cluster`.
@@ -136,18 +148,18 @@ impl<'a> Candidates<'a> {
     }
 
     fn members(&self, wanted: impl Fn(&Endpoint) -> bool) -> Vec<Member> {
-        let chosen = self.found.iter().filter(|(_, (e, _))| wanted(e));
-        let member = |(at, (endpoint, weight)): (&At, &(&Endpoint, u16))| Member {
-            at: *at,
-            weight: *weight,
-            local: self.here.has(endpoint),
+        let chosen = self.found.iter().filter(|c| wanted(c.endpoint));
+        let member = |c: &Candidate<'_>| Member {
+            at: c.at,
+            weight: c.weight,
+            local: self.here.has(c.endpoint),
         };
         chosen.map(member).collect()
     }
 
     /// Hints count only when every ready endpoint has one and one of them is for here.
     fn topology(&self) -> Topology {
-        let ready = || self.found.values().map(|(e, _)| *e).filter(|e| e.ready);
+        let ready = || self.found.iter().map(|c| c.endpoint).filter(|e| e.ready);
         let usable = |hints: fn(&Endpoint) -> &Vec<String>, own: Option<&str>| {
             ready().all(|e| !hints(e).is_empty()) && ready().any(|e| names(hints(e), own))
         };
@@ -170,7 +182,7 @@ enum Topology {
 }
 
 fn add<'a>(
-    found: &mut BTreeMap<At, (&'a Endpoint, u16)>,
+    found: &mut Vec<Candidate<'a>>,
     endpoint: &'a Endpoint,
     port: u16,
     family: Family,
@@ -181,14 +193,12 @@ fn add<'a>(
     let Some(ip) = first.and_then(|text| text.parse::<IpAddr>().ok()) else {
         return;
     };
-    if ip.is_ipv4() != (family == Family::Ipv4) {
-        return;
-    }
-    let value = (endpoint, weight(ip));
-    let known = found.entry(At { ip, port }).or_insert(value);
-    // The address may have gone from a Pod that ends to a new one, or moved between slices.
-    if rank(endpoint) > rank(known.0) {
-        *known = value;
+    if ip.is_ipv4() == (family == Family::Ipv4) {
+        found.push(Candidate {
+            at: At { ip, port },
+            endpoint,
+            weight: weight(ip),
+        });
     }
 }
 

@@ -110,21 +110,19 @@ impl PortPlan {
     }
 }
 
-/// Plans one Service; empty for one that is not there or not ours.
+/// Plans one Service; empty for one that is not ours.
 pub(super) fn plan_entry(
     snapshot: &Snapshot,
     id: &NamespacedName,
     settings: &NodeSettings,
-) -> Entry {
-    let Some(service) = snapshot.services.get(id) else {
-        return Entry::default();
-    };
+) -> Option<Entry> {
+    let service = snapshot.services.get(id)?;
     let mut entry = Entry {
         created: service.meta.creation_timestamp.clone(),
         ..Entry::default()
     };
     if !is_ours(service, settings) {
-        return entry;
+        return Some(entry);
     }
     let slices = slices_of(snapshot, service);
     let here = Here::new(snapshot, &settings.node_name);
@@ -155,7 +153,7 @@ pub(super) fn plan_entry(
     {
         entry.health = Some((service.health_check_node_port, ready_here(&slices, here)));
     }
-    entry
+    Some(entry)
 }
 
 fn is_ours(service: &Service, settings: &NodeSettings) -> bool {

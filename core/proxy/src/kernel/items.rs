@@ -133,11 +133,14 @@ impl Item {
 }
 
 fn comment(id: &NamespacedName, port: &str) -> Arc<str> {
-    let mut text = if port.is_empty() {
-        id.to_string()
-    } else {
-        format!("{id}:{port}")
-    };
+    let mut text = String::with_capacity(COMMENT);
+    text.push_str(&id.namespace);
+    text.push('/');
+    text.push_str(&id.name);
+    if !port.is_empty() {
+        text.push(':');
+        text.push_str(port);
+    }
     // Names of the API are ASCII, but an object may come from anywhere.
     let mut end = text.len().min(COMMENT);
     while !text.is_char_boundary(end) {
@@ -151,7 +154,8 @@ fn comment(id: &NamespacedName, port: &str) -> Arc<str> {
 pub(super) struct Items<'a> {
     settings: &'a NodeSettings,
     pub(super) own: Vec<Item>,
-    pub(super) shared: BTreeSet<Shared>,
+    /// In order
+    pub(super) shared: Vec<Shared>,
 }
 
 impl<'a> Items<'a> {
@@ -159,14 +163,16 @@ impl<'a> Items<'a> {
     pub(super) fn of(entry: &Entry, settings: &'a NodeSettings) -> Self {
         let mut items = Self {
             settings,
-            own: Vec::new(),
-            shared: BTreeSet::new(),
+            own: Vec::with_capacity(entry.ports.iter().map(expected).sum()),
+            shared: Vec::new(),
         };
         for (index, plan) in entry.ports.iter().enumerate() {
             if plan.granted {
                 items.add_port(index as u32, plan);
             }
         }
+        items.shared.sort_unstable();
+        items.shared.dedup();
         items
     }
 
@@ -184,7 +190,7 @@ impl<'a> Items<'a> {
         let members = plan.cluster.iter().chain(&plan.local);
         for member in members.filter(|member| member.local) {
             let hairpin = Shared::Hairpin(member.at, plan.identity.protocol);
-            self.shared.insert(hairpin);
+            self.shared.push(hairpin);
         }
     }
 
@@ -211,7 +217,7 @@ impl<'a> Items<'a> {
         let carry = internal(plan);
         self.put(SetId::Services, family, key, carry, Some(index));
         self.count(SetId::Counters, family, key);
-        self.shared.insert(Shared::ClusterIp(plan.identity.address));
+        self.shared.push(Shared::ClusterIp(plan.identity.address));
     }
 
     fn add_externals(&mut self, index: u32, plan: &PortPlan, identity: Data) {
@@ -233,7 +239,7 @@ impl<'a> Items<'a> {
             let key = identity.number(u32::from(range.prefix()));
             let key = key.address(range.base());
             self.put(SetId::SourceRanges, family, key, Carry::Nothing, None);
-            self.shared.insert(Shared::Prefix(family, range.prefix()));
+            self.shared.push(Shared::Prefix(family, range.prefix()));
         }
     }
 
@@ -265,6 +271,13 @@ impl<'a> Items<'a> {
             self.put(set, plan.family(), key, Carry::Nothing, None);
         }
     }
+}
+
+/// About how many elements a port has.
+fn expected(plan: &PortPlan) -> usize {
+    let endpoints = plan.cluster.len() + plan.local.len();
+    let each = if plan.affinity > 0 { 2 } else { 1 };
+    4 + 3 * plan.externals.len() + each * endpoints
 }
 
 /// What becomes of traffic to the ClusterIP.

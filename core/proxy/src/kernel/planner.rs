@@ -78,16 +78,17 @@ impl RulesetPlanner {
             self.begun = true;
             begin(&self.settings, &mut draft);
         }
-        let mut services = changed.services.clone();
         if changed.has(Resource::NODES) {
             let zone = Here::new(snapshot, &self.settings.node_name).zone;
             if zone != self.zone.as_deref() {
                 // Zone hints mean something else now, for every Service.
                 self.zone = zone.map(str::to_owned);
+                let mut services = changed.services.clone();
                 services.extend(snapshot.services.keys().cloned());
+                return self.replan(snapshot, &services, draft);
             }
         }
-        self.replan(snapshot, services, draft)
+        self.replan(snapshot, &changed.services, draft)
     }
 
     /// Goes over to other settings, and plans every Service again.
@@ -111,7 +112,7 @@ impl RulesetPlanner {
                 draft.rewrite(name, rules);
             }
         }
-        self.replan_with(snapshot, services, draft, &old)
+        self.replan_with(snapshot, &services, draft, &old)
     }
 
     /// The settings in force.
@@ -155,7 +156,7 @@ impl RulesetPlanner {
     fn replan(
         &mut self,
         snapshot: &Snapshot,
-        services: BTreeSet<NamespacedName>,
+        services: &BTreeSet<NamespacedName>,
         draft: Draft,
     ) -> Update {
         let settings = self.settings.clone();
@@ -167,7 +168,7 @@ impl RulesetPlanner {
     fn replan_with(
         &mut self,
         snapshot: &Snapshot,
-        services: BTreeSet<NamespacedName>,
+        services: &BTreeSet<NamespacedName>,
         mut draft: Draft,
         old: &NodeSettings,
     ) -> Update {
@@ -175,7 +176,7 @@ impl RulesetPlanner {
         let mut flows = UdpTargets::default();
         let mut steps: Vec<Replaced> = Vec::with_capacity(services.len());
         let mut rivals = BTreeSet::new();
-        for id in &services {
+        for id in services {
             let before = self.entries.remove(id).unwrap_or_default();
             self.claims.rivals(id, &before, &mut rivals);
             self.claims.remove(id, &before);
@@ -186,14 +187,13 @@ impl RulesetPlanner {
             });
         }
         for step in &mut steps {
-            if snapshot.services.contains_key(&step.id) {
-                let entry = plan_entry(snapshot, &step.id, &self.settings);
+            if let Some(entry) = plan_entry(snapshot, &step.id, &self.settings) {
                 self.claims.add(&step.id, &entry);
                 self.claims.rivals(&step.id, &entry, &mut rivals);
                 step.after = Some(entry);
             }
         }
-        for id in rivals.difference(&services) {
+        for id in rivals.difference(services) {
             if let Some(entry) = self.entries.remove(id) {
                 steps.push(Replaced {
                     id: id.clone(),
@@ -235,11 +235,16 @@ impl RulesetPlanner {
         self.gone.change(before, entry, &self.settings);
         let present = Items::of(before, old);
         let wanted = Items::of(entry, &self.settings);
-        for thing in present.shared.difference(&wanted.shared) {
-            self.shared.change(*thing, false, draft);
+        let is_in = |all: &[Shared], thing| all.binary_search(thing).is_ok();
+        for thing in &present.shared {
+            if !is_in(&wanted.shared, thing) {
+                self.shared.change(*thing, false, draft);
+            }
         }
-        for thing in wanted.shared.difference(&present.shared) {
-            self.shared.change(*thing, true, draft);
+        for thing in &wanted.shared {
+            if !is_in(&present.shared, thing) {
+                self.shared.change(*thing, true, draft);
+            }
         }
         let name = |of: &Entry, item: &Item| -> Option<Box<str>> {
             let index = item.port?;

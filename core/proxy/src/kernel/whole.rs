@@ -17,9 +17,10 @@ pub fn plan_ruleset(snapshot: &Snapshot, settings: &NodeSettings) -> (Ruleset, V
     let mut claims = Claims::default();
     let mut entries = BTreeMap::new();
     for id in snapshot.services.keys() {
-        let entry = plan_entry(snapshot, id, settings);
-        claims.add(id, &entry);
-        entries.insert(id.clone(), entry);
+        if let Some(entry) = plan_entry(snapshot, id, settings) {
+            claims.add(id, &entry);
+            entries.insert(id.clone(), entry);
+        }
     }
     for (id, entry) in &mut entries {
         claims.grant(id, entry);
