@@ -21,6 +21,7 @@
 //! **Does not** speak netlink.
 
 mod claims;
+pub mod config;
 mod conflicts;
 mod consistent;
 mod draft;

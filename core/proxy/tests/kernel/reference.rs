@@ -174,11 +174,11 @@ impl Reference<'_> {
         if !all.iter().any(|(_, e, _)| usable(e)) {
             return [Verdict::Refused].into();
         }
-        let pod = self.from_pod(packet) == Some(true);
+        let pod = self.is_from_pod(packet) == Some(true);
         let node = self.world.is_local(packet.source.ip());
         let (local, masquerade) = match found.entrance {
             Entrance::ClusterIp => {
-                let outside = self.from_pod(packet) == Some(false);
+                let outside = self.is_from_pod(packet) == Some(false);
                 let masquerade = self.settings.masquerade_all || outside;
                 (found.service.internal_local, masquerade)
             }
@@ -220,7 +220,7 @@ impl Reference<'_> {
     }
 
     /// Whether a packet comes from a Pod of this node, if that can be told.
-    fn from_pod(&self, packet: &Packet) -> Option<bool> {
+    fn is_from_pod(&self, packet: &Packet) -> Option<bool> {
         let interface = match &packet.origin {
             Origin::Interface(name) => &**name,
             Origin::Local => "",

@@ -173,6 +173,9 @@ fn own_address(world: &World, interface: &str, like: IpAddr) -> IpAddr {
     own.copied().unwrap_or(like)
 }
 
+/// Service, port, protocol and client: what affinity goes by.
+type Seat = (String, u16, String, IpAddr);
+
 /// Whether masquerading shows: not where the client has the address that it would get.
 fn visible(verdicts: BTreeSet<Verdict>, world: &World, packet: &Packet) -> BTreeSet<Verdict> {
     let shown = |verdict| match verdict {
@@ -227,7 +230,7 @@ proptest! {
         let mut world = world();
         let still = world.clone();
         let reference = Reference { snapshot: &snapshot, settings: &settings, world: &still };
-        let mut seats: Vec<((String, u16, String, IpAddr), SocketAddr, u64)> = Vec::new();
+        let mut seats: Vec<(Seat, SocketAddr, u64)> = Vec::new();
         for (number, (packet, choice, pause)) in packets.iter().enumerate() {
             let mut packet = packet.clone();
             packet.source.set_port(40_000 + number as u16);
