@@ -42,6 +42,8 @@ fn live(
     prop_assert_eq!(&settings.node_name, HERE);
     let mut planner = RulesetPlanner::new(settings);
     let mut snapshot = Snapshot::default();
+    let update = planner.update(&snapshot, &ChangedKeys::default());
+    take(table, &planner, &update)?;
     for (value, gone) in history {
         let mut changed = ChangedKeys::default();
         snapshot.apply(&event(value, *gone), &mut changed);
