@@ -73,6 +73,15 @@ enum Command {
     Restore(RestoreOptions),
     /// Delete the data directory of a `portolan up` that is not running
     Reset(ResetOptions),
+    /// Build nodes, Pods and a client out of network namespaces, to try Services on real packets
+    ///
+    /// Every machine of the laboratory is a network namespace of this process: the host's own
+    /// network is not touched, and nothing is left when the process ends, however it ends. Root is
+    /// not needed where the kernel lets users have namespaces. Each node gets the ruleset that a
+    /// real node would get for the Services. The Pods are called pod1, pod2, … and carry the labels
+    /// app=lab, pod=NAME and node=NODE for Services to select; they answer HTTP and raw questions
+    /// with their name and the address that they see.
+    Lab(Box<crate::lab::LabOptions>),
     /// Run a program in a network namespace
     #[command(hide = true)]
     Enter(crate::enter::EnterOptions),
@@ -183,6 +192,7 @@ impl Cli {
             Command::Backup(options) => crate::backup::run(&options),
             Command::Restore(options) => crate::backup::restore(&options),
             Command::Reset(options) => crate::reset::run(&options),
+            Command::Lab(options) => crate::lab::run(*options),
             Command::Enter(options) => crate::enter::run(options),
             Command::Version => {
                 println!(

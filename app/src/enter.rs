@@ -26,6 +26,7 @@ pub(crate) fn run(options: EnterOptions) -> anyhow::Result<()> {
     let mut command = options.command.into_iter();
     let program = command.next().unwrap_or_default();
     let what = kernel::netns::Enter {
+        user: None,
         netns: options.netns,
         resolv_conf: options.resolv_conf,
         hosts: options.hosts,

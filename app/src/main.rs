@@ -14,6 +14,7 @@ mod dataplane;
 mod enter;
 mod explain;
 mod inside;
+mod lab;
 mod load;
 mod logging;
 mod marker;

@@ -18,6 +18,9 @@ const RECONCILIATIONS: usize = 2_000_000;
 /// Name of the Node that Pods are taken to run on.
 const NODE: &str = "plan";
 
+/// Where load balancers get their addresses from, as with `portolan up`.
+const LOAD_BALANCERS: &str = "127.97.0.0/24";
+
 /// The cluster.
 pub(crate) struct Sandbox {
     engine: Engine,
@@ -37,9 +40,14 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// A cluster as `portolan up` makes it at its first start.
     pub(crate) fn new(service_cidrs: Vec<Cidr>) -> anyhow::Result<Self> {
+        Self::with_balancers(service_cidrs, LOAD_BALANCERS.parse()?)
+    }
+
+    /// The same with other addresses for load balancers.
+    pub(crate) fn with_balancers(service_cidrs: Vec<Cidr>, pool: Cidr) -> anyhow::Result<Self> {
         let control = control::Settings {
             node: Some(NODE.to_owned()),
-            load_balancer_pool: Some("127.97.0.0/24".parse()?),
+            load_balancer_pool: Some(pool),
             ca_pem: String::new(),
             token_signer: None,
         };
@@ -82,6 +90,20 @@ impl Sandbox {
             }
             self.settle();
         }
+    }
+
+    /// Adds a Pod that runs elsewhere, with its status.
+    pub(crate) fn add_running(&mut self, pod: &Value, status: &Value) -> Result<(), ApiError> {
+        self.create(pod)?;
+        let text = |at: &str| pod.pointer(at).and_then(Value::as_str).unwrap_or_default();
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        self.submit(Write::MergePatch {
+            key: ObjectKey::new(Resource::PODS, namespace, name),
+            subresource: "status",
+            patch: json!({ "status": status }),
+        });
+        self.settle();
+        Ok(())
     }
 
     /// Everything as data planes see it.

@@ -21,7 +21,7 @@ mod tests;
 pub use enter::{Enter, enter};
 pub use named::{DEFAULT_DIR, Leftover, delete, leftovers};
 pub use pass::{receive_fd, send_fd};
-pub use rights::{Refusal, become_root, may_create, rootless};
+pub use rights::{Refusal, become_root, has_rights, may_create, rootless};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;

@@ -1,8 +1,11 @@
 //! Starting a program inside a namespace, with its own view of name resolution.
 
 use super::{Namespace, named};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +13,8 @@ use std::process::Command;
 /// What is to run, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enter {
+    /// File of a user namespace to be root of first, which the network namespace belongs to
+    pub user: Option<PathBuf>,
     /// File of the network namespace
     pub netns: PathBuf,
     /// File that stands in the place of `/etc/resolv.conf`
@@ -38,6 +43,9 @@ pub fn enter(what: &Enter) -> io::Error {
 }
 
 fn prepare(what: &Enter) -> io::Result<()> {
+    if let Some(user) = &what.user {
+        join_user(user).map_err(|e| named_error(&e, &user.display().to_string()))?;
+    }
     let namespace = Namespace::open(&what.netns);
     let namespace = namespace.map_err(|e| named_error(&e, &what.netns.display().to_string()))?;
     namespace.move_thread()?;
@@ -53,6 +61,12 @@ fn prepare(what: &Enter) -> io::Result<()> {
             cover(file, Path::new(place))?;
         }
     }
+    Ok(())
+}
+
+fn join_user(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::User))?;
     Ok(())
 }
 

@@ -22,6 +22,18 @@ pub fn may_create() -> Result<(), Refusal> {
         .map_err(|error| Refusal(words(&error)))
 }
 
+/// Whether the process has the capability that making namespaces takes (`CAP_SYS_ADMIN`). Unlike
+/// [`may_create`] it starts no thread, so that [`become_root`] can follow.
+pub fn has_rights() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    bits.is_some_and(|bits| bits & (1 << CAP_SYS_ADMIN) != 0)
+}
+
+/// `CAP_SYS_ADMIN` of `linux/capability.h`
+const CAP_SYS_ADMIN: u32 = 21;
+
 /// Moves the calling process into new user and mount namespaces in which it is root, so that it
 /// may make network namespaces although it is nobody outside. Its files keep their owner. Must be
 /// called before the process has a second thread.
