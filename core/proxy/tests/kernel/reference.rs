@@ -204,7 +204,7 @@ impl Reference<'_> {
         if found.entrance != Entrance::LoadBalancer || texts.is_empty() {
             return true;
         }
-        let ranges = texts.iter().filter_map(|text| text.parse().ok());
+        let ranges = texts.iter().filter_map(|text| text.trim().parse().ok());
         let ranges: Vec<Cidr> = ranges.collect();
         let contains = |ip: IpAddr| ranges.iter().any(|range| range.contains(ip));
         let source = packet.source.ip();
