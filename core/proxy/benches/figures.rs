@@ -16,24 +16,25 @@ fn measure(services: u32, endpoints: u32) {
     let before = resident();
     let mut snapshot = Snapshot::default();
     let mut changed = ChangedKeys::default();
-    for number in 0..services {
-        apply(
-            &mut snapshot,
-            &mut changed,
-            Resource::SERVICES,
-            &service(number),
-        );
-        let slice = slice(number, endpoints, 1);
-        apply(
-            &mut snapshot,
-            &mut changed,
-            Resource::ENDPOINT_SLICES,
-            &slice,
-        );
+    let objects: Vec<(Resource, Arc<[u8]>)> = (0..services)
+        .flat_map(|number| {
+            let slice = slice(number, endpoints, 1);
+            [
+                (Resource::SERVICES, service(number).to_string()),
+                (Resource::ENDPOINT_SLICES, slice.to_string()),
+            ]
+        })
+        .map(|(resource, text)| (resource, text.into_bytes().into()))
+        .collect();
+    let busy = on_cpu();
+    for (resource, bytes) in objects {
+        let object = Object::from_bytes(resource, bytes).unwrap_or_else(|e| panic!("{e}"));
+        snapshot.apply(&event(object), &mut changed);
     }
     println!(
-        "{services} Services × {endpoints}: snapshot {}",
-        since(before)
+        "{services} Services × {endpoints}: snapshot {}, {:?} on a CPU",
+        since(before),
+        on_cpu() - busy
     );
     let before = resident();
     let mut planner = RulesetPlanner::new(NodeSettings::default());
@@ -51,7 +52,7 @@ fn measure(services: u32, endpoints: u32) {
     println!("  whole ruleset {:?} on a CPU", on_cpu() - busy);
     drop(desired);
     println!(
-        "  one endpoint replaced {:?}",
+        "  one endpoint replaced {:?} on a CPU",
         replace(&mut planner, &mut snapshot, endpoints)
     );
 }
@@ -63,7 +64,11 @@ fn replace(planner: &mut RulesetPlanner, snapshot: &mut Snapshot, endpoints: u32
     for number in 0..TIMES {
         let mut changed = ChangedKeys::default();
         let value = slice(number, endpoints, 2);
-        apply(snapshot, &mut changed, Resource::ENDPOINT_SLICES, &value);
+        let object = Object::from_value(Resource::ENDPOINT_SLICES, &value);
+        snapshot.apply(
+            &event(object.unwrap_or_else(|e| panic!("{e}"))),
+            &mut changed,
+        );
         let busy = on_cpu();
         let update = planner.update(snapshot, &changed);
         total += on_cpu() - busy;
@@ -72,14 +77,12 @@ fn replace(planner: &mut RulesetPlanner, snapshot: &mut Snapshot, endpoints: u32
     total / TIMES
 }
 
-fn apply(snapshot: &mut Snapshot, changed: &mut ChangedKeys, resource: Resource, value: &Value) {
-    let object = Object::from_value(resource, value).unwrap_or_else(|e| panic!("{e}"));
-    let event = Event {
+fn event(object: Object) -> Event {
+    Event {
         kind: EventKind::Modified,
         object: Arc::new(object),
         old: None,
-    };
-    snapshot.apply(&event, changed);
+    }
 }
 
 fn service(number: u32) -> Value {

@@ -91,17 +91,13 @@ impl RulesetPlanner {
         self.replan(snapshot, &changed.services, draft)
     }
 
-    /// Goes over to other settings, and plans every Service again.
+    /// Goes over to other settings, and plans every Service again where that may change something.
     pub fn set_settings(&mut self, snapshot: &Snapshot, settings: NodeSettings) -> Update {
-        let mut services: BTreeSet<NamespacedName> = self.entries.keys().cloned().collect();
-        services.extend(snapshot.services.keys().cloned());
         let old = std::mem::replace(&mut self.settings, settings);
-        let zone = Here::new(snapshot, &self.settings.node_name).zone;
-        self.zone = zone.map(str::to_owned);
-        let mut draft = Draft::default();
         if !self.begun {
             return Update::default();
         }
+        let mut draft = Draft::default();
         let prefixes = self.prefixes();
         let before = skeleton(&old, &prefixes);
         let after = skeleton(&self.settings, &prefixes);
@@ -111,6 +107,13 @@ impl RulesetPlanner {
             if rules != shape.rules(&old) {
                 draft.rewrite(name, rules);
             }
+        }
+        let mut services = BTreeSet::new();
+        let zone = Here::new(snapshot, &self.settings.node_name).zone;
+        if !old.plans_like(&self.settings) || zone != self.zone.as_deref() {
+            self.zone = zone.map(str::to_owned);
+            services.extend(self.entries.keys().cloned());
+            services.extend(snapshot.services.keys().cloned());
         }
         self.replan_with(snapshot, &services, draft, &old)
     }

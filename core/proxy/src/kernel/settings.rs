@@ -69,6 +69,23 @@ pub struct NodeSettings {
     pub service_proxy_name: Option<String>,
 }
 
+impl NodeSettings {
+    /// Whether the plan of any Service may be another under `other`. What only shared rules and
+    /// sets depend on does not count.
+    pub(super) fn plans_like(&self, other: &Self) -> bool {
+        let with_rules_of = Self {
+            node_port_addresses: other.node_port_addresses.clone(),
+            detect_local: other.detect_local.clone(),
+            masquerade_all: other.masquerade_all,
+            masquerade_mark: other.masquerade_mark,
+            fully_random: other.fully_random,
+            service_cidrs: other.service_cidrs.clone(),
+            ..self.clone()
+        };
+        with_rules_of == *other
+    }
+}
+
 impl Default for NodeSettings {
     /// kube-proxy's defaults, for a node without name and detection.
     fn default() -> Self {

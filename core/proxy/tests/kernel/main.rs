@@ -6,4 +6,5 @@ mod generate;
 mod hooks;
 mod laws;
 mod reference;
+mod stories;
 mod verdicts;
