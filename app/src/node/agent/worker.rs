@@ -23,6 +23,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LEFTOVERS: Duration = Duration::from_secs(1);
 /// How often the watching thread looks whether it is still needed.
 const WATCH_STEP: Duration = Duration::from_millis(500);
+/// Problems are looked for among all Services, so not with each change.
+const PROBLEMS: Duration = Duration::from_millis(300);
 /// Without anything else to do, the thread looks up this often.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -42,6 +44,7 @@ pub(super) struct Worker {
     /// When the whole is compared, and why not at once
     compare_at: Option<Instant>,
     leftovers_at: Option<Instant>,
+    problems_at: Option<Instant>,
     check_every: Option<Duration>,
     min_sync_period: Duration,
     last_sync: Option<Instant>,
@@ -84,6 +87,7 @@ impl Worker {
             begin: options.begin,
             compare_at: None,
             leftovers_at: None,
+            problems_at: None,
             check_every: options.check_every,
             min_sync_period: options.min_sync_period,
             last_sync: None,
@@ -124,7 +128,7 @@ impl Worker {
     }
 
     fn wait(&self) -> Duration {
-        let next = [self.compare_at, self.leftovers_at]
+        let next = [self.compare_at, self.leftovers_at, self.problems_at]
             .into_iter()
             .flatten()
             .min();
@@ -221,8 +225,8 @@ impl Worker {
             self.compare_at = Some(Instant::now());
         }
         self.leftovers();
-        let problems = self.planner.problems();
-        lock(&self.report).problems = problems;
+        self.problems_at
+            .get_or_insert_with(|| Instant::now() + PROBLEMS);
         self.due();
     }
 
@@ -248,6 +252,11 @@ impl Worker {
         }
         if self.compare_at.is_some_and(|at| at <= now) {
             self.compare();
+        }
+        if self.problems_at.is_some_and(|at| at <= now) {
+            self.problems_at = None;
+            let problems = self.planner.problems();
+            lock(&self.report).problems = problems;
         }
     }
 
