@@ -5,6 +5,7 @@ use crate::marker::Marker;
 use crate::remote::Remote;
 use anyhow::{Context, bail};
 use apid::{Backup, BackupError, StartError};
+use model::Resource;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -115,7 +116,14 @@ pub(crate) fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
     }
     crate::up::make_data_dir(&dir)?;
     let taken = backup.version;
+    let ranges = service_ranges(&backup);
     let version = backup.restore(&dir, options.force)?;
+    // Its Services keep their addresses, whatever this version would choose for a new cluster.
+    let marker = Marker {
+        service_cidrs: ranges,
+        ..Marker::default()
+    };
+    marker.write(&dir)?;
     println!(
         "Restored {objects} objects, as of resourceVersion {taken}, to {}.\n\
          Its cluster goes on at resourceVersion {version}, so that clients list anew.\n\
@@ -124,6 +132,18 @@ pub(crate) fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
         dir.display()
     );
     Ok(())
+}
+
+/// What the ServiceCIDR of the cluster says.
+fn service_ranges(backup: &Backup) -> Vec<String> {
+    let mut objects = backup.objects.iter();
+    let found = objects.find(|object| {
+        object.resource == Resource::SERVICE_CIDRS && *object.meta.name == *"kubernetes"
+    });
+    let value = found.map(|object| object.value()).unwrap_or_default();
+    let ranges = value["spec"]["cidrs"].as_array().into_iter().flatten();
+    let texts = ranges.filter_map(|range| range.as_str().map(str::to_owned));
+    texts.collect()
 }
 
 /// Whether a directory is empty or holds a server's data.

@@ -118,6 +118,16 @@ pub(crate) fn choose(
     } else {
         DataPath::Userspace
     };
+    if let (Some(services), Some(kept)) = (&asked.services, kept)
+        && *services != kept.services
+    {
+        let (services, kept) = (texts(services), texts(&kept.services));
+        bail!(
+            "--service-cidr {services}: the cluster in the data directory has {kept}, and its \
+             Services keep their addresses: leave the flag out, or choose another --data-dir for a \
+             new cluster"
+        );
+    }
     let services = asked.services.clone();
     let services = services.or_else(|| kept.map(|kept| kept.services.clone()));
     let pods = asked.pods.clone();
@@ -295,6 +305,12 @@ mod tests {
         let chosen = choose(&asked(), Some(&relay), || Ok(())).unwrap();
         assert_eq!(chosen.path, DataPath::Userspace);
         assert_eq!(chosen.services, relay.services);
+        let mut other = asked();
+        other.services = Some(cidrs("127.97.0.0/16"));
+        let error = choose(&other, Some(&relay), || Ok(()))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("127.97.0.0/16: the cluster"), "{error}");
         let mut other = asked();
         other.path = Some(DataPath::Nftables);
         let error = choose(&other, Some(&relay), || Ok(()))

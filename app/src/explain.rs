@@ -281,6 +281,8 @@ fn service_way(snapshot: &Snapshot, id: &NamespacedName, marker: Option<&Marker>
     }
     way.steps.push(address_step(service));
     way.steps
+        .extend(marker.and_then(|marker| inside_step(service, marker)));
+    way.steps
         .extend(marker.and_then(|marker| bound_step(service, marker)));
     let load_balancers = LoadBalancers {
         served: marker.is_none_or(|m| m.node.is_some()),
@@ -350,6 +352,39 @@ fn address_step(service: &Service) -> Step {
         text,
         cure: String::new(),
     }
+}
+
+/// How a Service is reached where its addresses are the kernel's and not the host's.
+fn inside_step(service: &Service, marker: &Marker) -> Option<Step> {
+    let node = marker.node_addresses.first()?;
+    if service.headless {
+        return None;
+    }
+    let id = &service.id;
+    let port = service.ports.first().map_or(0, |port| port.port);
+    let mut text = format!(
+        "nf_tables carries it, in network namespaces of `portolan up`: Pods connect to the          addresses above. From this machine: kubectl -n {} port-forward service/{} :{port}, or an          Ingress",
+        id.namespace, id.name
+    );
+    let balanced = service
+        .load_balancer
+        .iter()
+        .filter_map(|ingress| ingress.ip);
+    for ip in balanced {
+        text += &format!(", or {ip}:{port}");
+    }
+    let mut node_ports = service.ports.iter().filter(|port| port.node_port != 0);
+    if let Some(port) = node_ports.next() {
+        let number = port.node_port;
+        text += &format!(", or 127.0.0.1:{number} ({node}:{number} for Pods)");
+    }
+    text += ".";
+    Some(Step {
+        stage: "data path",
+        ok: true,
+        text,
+        cure: String::new(),
+    })
 }
 
 /// A port that the relay could not open.

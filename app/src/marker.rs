@@ -1,6 +1,7 @@
 //! What a running `up` says about itself, in a file of its data directory.
 
-use crate::datapath::DataPath;
+use crate::datapath::{Chosen, DataPath};
+use model::Cidr;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -64,6 +65,15 @@ impl Marker {
         })?;
         serde_json::from_slice(&bytes)
             .map_err(|error| anyhow::anyhow!("{} is damaged: {error}", path.display()))
+    }
+
+    /// Takes a choice up, so that later starts keep to it.
+    pub(crate) fn keep(&mut self, chosen: &Chosen) {
+        let texts = |ranges: &[Cidr]| ranges.iter().map(ToString::to_string).collect();
+        self.data_path = Some(chosen.keep);
+        self.fallback.clone_from(&chosen.why);
+        self.service_cidrs = texts(&chosen.services);
+        self.pod_cidrs = texts(&chosen.pods);
     }
 
     /// Writes the marker, whole or not at all.

@@ -49,6 +49,14 @@ fn print(marker: &Marker, running: bool, problems: &[Value]) {
         }
     }
     println!("  {:<11} {}", "kubeconfig", marker.kubeconfig.display());
+    if let Some(path) = marker.data_path {
+        let why = marker.fallback.as_deref().unwrap_or_default();
+        let colon = if why.is_empty() { "" } else { ": " };
+        println!("  {:<11} {}{colon}{why}", "data path", path.as_str());
+    }
+    if !marker.node_addresses.is_empty() {
+        println!("  {:<11} {}", "Node", marker.node_addresses.join(", "));
+    }
     println!("  {:<11} {}", "Services", marker.service_cidrs.join(", "));
     println!("  {:<11} {}", "Pods", marker.pod_cidrs.join(", "));
     if problems.is_empty() {

@@ -30,6 +30,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 /// The class of LoadBalancer Services that the embedded mode serves, besides those without one.
 pub(crate) const LOAD_BALANCER_CLASS: &str = "portolan.dev/loopback";
 
+/// File of the API server in a data directory.
+const STORE: &str = "store.redb";
+
 /// Checks that no server runs on the data directory, and keeps one from starting.
 pub(crate) fn lock(dir: &Path) -> anyhow::Result<File> {
     let path = dir.join("lock");
@@ -119,6 +122,7 @@ pub(crate) fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
 
 async fn start(config: &Config) -> anyhow::Result<Up> {
     make_data_dir(&config.data_dir)?;
+    keep(config)?;
     let inside = Inside::open(config)?;
     let pods = Arc::new(Pods::default());
     let scrape = Arc::new(metrics::Sources::default());
@@ -196,6 +200,19 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
         _inside: inside,
         marker,
     })
+}
+
+/// Keeps the choice for a new directory before anything is stored that depends on it.
+fn keep(config: &Config) -> anyhow::Result<()> {
+    let dir = &config.data_dir;
+    let _lock = lock(dir)?;
+    if dir.join(STORE).exists() {
+        // What it holds may not agree; the API server will say so.
+        return Ok(());
+    }
+    let mut marker = Marker::default();
+    marker.keep(&config.chosen);
+    marker.write(dir)
 }
 
 impl Up {
@@ -401,8 +418,7 @@ fn marker(
     dns: &dnsd::Server,
     httpd: &httpd::Server,
 ) -> Marker {
-    let texts = |ranges: &[model::Cidr]| ranges.iter().map(ToString::to_string).collect();
-    Marker {
+    let mut marker = Marker {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         ready: true,
@@ -415,16 +431,15 @@ fn marker(
             https: httpd.local_addrs().https,
         },
         node: config.runner.then(|| config.node_name.clone()),
-        data_path: Some(config.chosen.keep),
-        fallback: config.chosen.why.clone(),
         node_addresses: inside.map_or_else(Vec::new, |inside| {
             let all = inside.node_addresses().iter();
             all.map(ToString::to_string).collect()
         }),
         network: inside.map(Inside::path),
-        service_cidrs: texts(&config.chosen.services),
-        pod_cidrs: texts(&config.chosen.pods),
-    }
+        ..Marker::default()
+    };
+    marker.keep(&config.chosen);
+    marker
 }
 
 /// Where Ingress is reached, for the Ingresses' status.

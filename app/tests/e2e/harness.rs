@@ -23,14 +23,35 @@ impl Up {
     /// Starts a server that keeps to its own part of 127.0.0.0/8.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("portolan-e2e-{}-{n}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        let mut all = vec![
+        let ranges = vec![
             format!("--service-cidr=127.{}.0.0/16", 100 + 2 * n),
             format!("--pod-cidr=127.{}.0.0/16", 101 + 2 * n),
-            format!("--load-balancer-cidr=127.98.{n}.0/24"),
-            "--dns-upstream=127.0.0.1:9".to_owned(),
         ];
+        Self::begin(n, ranges, arguments)
+    }
+
+    /// Starts a server with the ranges that it chooses itself: that goes through the kernel where
+    /// network namespaces can be made, and is `None`, with the reason told, where they cannot.
+    pub(crate) fn start_inside(arguments: &[&str]) -> Option<Self> {
+        if let Err(why) = kernel::netns::may_create() {
+            eprintln!("skipped: {why}");
+            return None;
+        }
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        Some(Self::begin(n, Vec::new(), arguments))
+    }
+
+    /// Starts a server that may make no network namespace, with the ranges that it chooses.
+    pub(crate) fn start_weak() -> Self {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self::begin(n, vec![WEAK.to_owned()], &[])
+    }
+
+    fn begin(n: u8, mut all: Vec<String>, arguments: &[&str]) -> Self {
+        let dir = std::env::temp_dir().join(format!("portolan-e2e-{}-{n}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        all.push(format!("--load-balancer-cidr=127.98.{n}.0/24"));
+        all.push("--dns-upstream=127.0.0.1:9".to_owned());
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let child = spawn(&dir, &all);
         let mut up = Self {
@@ -66,6 +87,13 @@ impl Up {
         between();
         self.child = spawn(&self.dir, &self.arguments);
         self.wait_ready();
+    }
+
+    /// Ends the server in order and keeps its data.
+    pub(crate) fn stop(&mut self) {
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        self.child.wait().expect("the server ends");
     }
 
     /// What the server says about itself.
@@ -213,8 +241,21 @@ impl Drop for Up {
     }
 }
 
+/// Stands among the arguments of a server that runs without `CAP_SYS_ADMIN`.
+const WEAK: &str = "WEAK";
+
 fn spawn(dir: &Path, arguments: &[String]) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
+    let weak = arguments.iter().any(|argument| argument == WEAK);
+    let mut command = match weak {
+        false => Command::new(env!("CARGO_BIN_EXE_portolan")),
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]);
+            command.arg(env!("CARGO_BIN_EXE_portolan"));
+            command
+        }
+    };
+    let arguments = arguments.iter().filter(|argument| *argument != WEAK);
     command.args(["up", "--data-dir"]).arg(dir);
     for flag in [
         "--api-listen",

@@ -7,6 +7,7 @@ mod clients;
 mod commands;
 mod harness;
 mod helm;
+mod inside;
 mod live;
 mod mission;
 mod quickstart;

@@ -1,0 +1,279 @@
+//! Traffic through the kernel, in network namespaces of the server's own.
+
+use crate::harness::{Up, eventually, portolan, text};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Two Pods that listen on one port, a Service over them, and a Pod to ask from.
+const TWO: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: c
+        image: server
+        command: [python3, -m, http.server, '8080']
+        ports: [{name: http, containerPort: 8080}]
+        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  type: LoadBalancer
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: http}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec:
+  terminationGracePeriodSeconds: 0
+  hostAliases: [{ip: 192.0.2.7, hostnames: [elsewhere]}]
+  containers: [{name: c, image: client, command: [sleep, '1000']}]
+";
+
+fn two(arguments: &[&str]) -> Option<Up> {
+    let up = Up::start_inside(arguments)?;
+    assert_eq!(up.marker()["data_path"], "nftables");
+    eventually(
+        || up.kubectl(&["get", "serviceaccount", "-o", "name"]),
+        |name| name.contains("default"),
+    );
+    up.apply(TWO);
+    up.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
+    up.kubectl(&[
+        "wait",
+        "pod/client",
+        "--for=condition=Ready",
+        "--timeout=60s",
+    ]);
+    Some(up)
+}
+
+/// Runs a command in the Pod `client`: what it prints, whether it succeeds or not.
+fn ask(up: &Up, command: &[&str]) -> String {
+    let all = [&["exec", "client", "--"], command].concat();
+    text(&up.kubectl_stdin(&all, "").stdout)
+}
+
+fn field(up: &Up, of: &str, path: &str) -> String {
+    up.kubectl(&["get", of, "-o", &format!("jsonpath={path}")])
+}
+
+/// The file that stands for the node's network namespace.
+fn network(up: &Up) -> PathBuf {
+    let marker = up.marker();
+    PathBuf::from(marker["network"].as_str().expect("a network"))
+}
+
+/// Elements of a set or map in the node's namespace.
+fn elements(up: &Up, name: &str) -> usize {
+    let node = kernel::netns::Namespace::open(&network(up)).expect("it is there");
+    let read = node.run(|| kernel::nftables::Table::open("portolan")?.read());
+    let ruleset = read.expect("entered").expect("read").expect("a table");
+    let mut sets = ruleset.sets.iter();
+    let set = sets.find(|(found, _)| ***found == *name);
+    set.map_or(0, |(_, set)| set.elements.len())
+}
+
+#[test]
+fn pods_share_a_port_and_reach_services_by_name_through_the_kernel() {
+    let Some(up) = two(&[]) else { return };
+    let listing = "Directory listing";
+    let get = |url: &str| ask(&up, &["curl", "-sS", "--max-time", "5", url]);
+    eventually(|| get("http://web/"), |page| page.contains(listing));
+    assert!(get("http://web.default.svc.cluster.local/").contains(listing));
+    let ips = field(
+        &up,
+        "pods",
+        "{.items[?(@.metadata.labels.app=='web')].status.podIP}",
+    );
+    let ips: Vec<&str> = ips.split(' ').collect();
+    assert_eq!(ips.len(), 2, "{ips:?}");
+    for ip in &ips {
+        assert!(get(&format!("http://{ip}:8080/")).contains(listing), "{ip}");
+    }
+    // The rules are the kernel's, and the host has none of it.
+    assert!(elements(&up, "services4") >= 3, "web, kubernetes, …");
+    assert!(
+        elements(&up, "endpoints4") >= 3,
+        "two of web, one of kubernetes"
+    );
+    assert!(std::net::TcpStream::connect((ips[0], 8080)).is_err());
+
+    // The API server by its Service, and names as the Pod asks for them.
+    let version = ask(&up, &["curl", "-sk", "https://kubernetes.default/version"]);
+    assert!(version.contains("gitVersion"), "{version}");
+    let pods = ask(&up, &["kubectl", "get", "pods", "-o", "name"]);
+    assert!(pods.contains("pod/client"), "{pods}");
+    let resolv = ask(&up, &["cat", "/etc/resolv.conf"]);
+    let search = "search default.svc.cluster.local svc.cluster.local cluster.local";
+    assert!(resolv.starts_with(search), "{resolv}");
+    assert!(resolv.contains("nameserver 10.96.0.10\n"), "{resolv}");
+    let hosts = ask(&up, &["cat", "/etc/hosts"]);
+    assert!(hosts.contains("192.0.2.7\telsewhere"), "{hosts}");
+    let hosts = std::fs::read_to_string("/etc/hosts").expect("the host's own");
+    assert!(!hosts.contains("elsewhere"), "{hosts}");
+
+    // A port without endpoints, and one that the Service does not have, are refused at once.
+    up.kubectl(&["scale", "deployment/web", "--replicas=0"]);
+    let refused = || {
+        let shell =
+            "curl -sS --max-time 5 http://web/ 2>&1; curl -sS --max-time 5 http://web:81/ 2>&1";
+        ask(&up, &["sh", "-c", shell])
+    };
+    eventually(refused, |told| {
+        told.matches("onnect to").count() == 2 && !told.contains(listing)
+    });
+}
+
+#[test]
+fn the_hosts_own_addresses_lead_in() {
+    let Some(up) = two(&[]) else { return };
+    let balanced = eventually(
+        || field(&up, "service/web", "{.status.loadBalancer.ingress[0].ip}"),
+        |ip| !ip.is_empty(),
+    );
+    let node_port = field(&up, "service/web", "{.spec.ports[0].nodePort}");
+    for url in [
+        format!("http://{balanced}/"),
+        format!("http://127.0.0.1:{node_port}/"),
+    ] {
+        eventually(
+            || up.curl(&[&url]),
+            |(status, body)| *status == 200 && body.contains("Directory listing"),
+        );
+    }
+    up.apply(
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\n\
+         spec: {ingressClassName: nginx, defaultBackend: {service: {name: web, port: {name: http}}}}\n",
+    );
+    eventually(|| up.get("web.example.com", "/").0, |status| *status == 200);
+    let name = up.dig("web.default.svc.cluster.local", "A");
+    assert_eq!(name, [field(&up, "service/web", "{.spec.clusterIP}")]);
+
+    // What is asked of the API server about a Pod goes into its network.
+    let pod = field(
+        &up,
+        "pods",
+        "{.items[?(@.metadata.labels.app=='web')].metadata.name}",
+    );
+    let pod = pod.split(' ').next().expect("a Pod").to_owned();
+    let proxied = format!("/api/v1/namespaces/default/pods/{pod}:8080/proxy/");
+    let page = up.kubectl(&["get", "--raw", &proxied]);
+    assert!(page.contains("Directory listing"), "{page}");
+
+    let data = up.dir().display().to_string();
+    let (ok, told, errors) = portolan(&["explain", "--data-dir", &data, "service/web"]);
+    assert!(ok, "{told}{errors}");
+    assert!(
+        told.contains("port-forward") && told.contains(&balanced),
+        "{told}"
+    );
+    let (_, told, _) = portolan(&["status", "--data-dir", &data]);
+    assert!(told.contains("nftables"), "{told}");
+    assert!(!told.contains("Nothing on this machine listens"), "{told}");
+}
+
+#[test]
+fn a_pod_with_host_network_has_the_nodes() {
+    let Some(up) = two(&[]) else { return };
+    up.apply(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: agent, labels: {app: agent}}\n\
+         spec:\n  hostNetwork: true\n  containers:\n  - {name: c, image: portolan/echo, \
+         ports: [{containerPort: 9100}]}\n",
+    );
+    up.kubectl(&[
+        "wait",
+        "pod/agent",
+        "--for=condition=Ready",
+        "--timeout=60s",
+    ]);
+    let (pod, node) = (
+        field(&up, "pod/agent", "{.status.podIP}"),
+        field(&up, "nodes", "{.items[0].status.addresses[0].address}"),
+    );
+    assert_eq!(pod, node);
+    let url = format!("http://{node}:9100/");
+    let answer = ask(&up, &["curl", "-sS", "--max-time", "5", &url]);
+    assert!(answer.contains("\"pod\":\"agent\""), "{answer}");
+}
+
+#[test]
+fn a_restart_keeps_the_way_and_what_was_killed_is_cleaned_up() {
+    let Some(mut up) = two(&[]) else { return };
+    let ip = field(&up, "service/web", "{.spec.clusterIP}");
+    let sleepers = |up: &Up| marked(up).len();
+    assert_eq!(sleepers(&up), 3, "two servers and a client");
+    let old = marked(&up);
+    up.kill_and_restart();
+    assert!(
+        old.iter().all(|pid| !marked(&up).contains(pid)),
+        "those of before are gone"
+    );
+    assert_eq!(up.marker()["data_path"], "nftables");
+    assert_eq!(field(&up, "service/web", "{.spec.clusterIP}"), ip);
+    let page = || ask(&up, &["curl", "-sS", "--max-time", "5", "http://web/"]);
+    eventually(page, |page| page.contains("Directory listing"));
+
+    let data = up.dir().display().to_string();
+    up.stop();
+    assert_eq!(marked(&up), Vec::<u32>::new(), "nothing is left");
+    for flag in ["--data-path=userspace", "--service-cidr=10.99.0.0/16"] {
+        let (ok, _, errors) =
+            portolan(&["up", "--data-dir", &data, "--api-listen=127.0.0.1:0", flag]);
+        assert!(!ok && errors.contains("--data-dir"), "{flag}: {errors}");
+    }
+    let (ok, told, errors) = portolan(&["reset", "--yes", "--data-dir", &data]);
+    assert!(ok && !up.dir().exists(), "{told}{errors}");
+}
+
+/// Processes that carry the mark of this server's node.
+fn marked(up: &Up) -> Vec<u32> {
+    let mark = format!("PORTOLAN_NODE_DIR={}", up.dir().join("pods").display());
+    let entries = std::fs::read_dir("/proc").expect("proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let has_mark = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment
+            .split(|byte| *byte == 0)
+            .any(|var| var == mark.as_bytes())
+    };
+    pids.filter(has_mark).collect()
+}
+
+#[test]
+fn without_the_right_to_namespaces_it_falls_back_and_says_so() {
+    if kernel::netns::may_create().is_err() {
+        // Every other test of this folder shows the fall-back then.
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("portolan-e2e-weak-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    // Nobody's user may not read where this binary is built; without the capability it is enough.
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]);
+    command.arg(env!("CARGO_BIN_EXE_portolan"));
+    command
+        .args(["up", "--data-path=nftables", "--data-dir"])
+        .arg(&dir);
+    let output = command.output().expect("setpriv is there (util-linux)");
+    let told = text(&output.stderr);
+    assert!(!output.status.success(), "{told}");
+    assert!(told.contains("CAP_SYS_ADMIN"), "{told}");
+
+    let up = Up::start_weak();
+    let marker: Value = up.marker();
+    assert_eq!(marker["data_path"], "userspace");
+    let why = marker["fallback"].as_str().unwrap_or_default();
+    assert!(why.contains("CAP_SYS_ADMIN"), "{marker}");
+    assert_eq!(marker["pod_cidrs"][0], "127.244.0.0/16");
+}
