@@ -153,7 +153,7 @@ fn path(
 ) -> anyhow::Result<(DataPath, Option<String>)> {
     if let (Some(path), Some(kept)) = (asked.path, kept)
         && path != kept.path
-        && !fits(path, &kept.services)
+        && !can_move(path, kept)
     {
         let (path, old) = (path.as_str(), kept.path.as_str());
         bail!(
@@ -195,6 +195,12 @@ fn by_itself(
         Ok(()) => (DataPath::Nftables, None),
         Err(why) => (DataPath::Userspace, Some(why)),
     }
+}
+
+/// Whether a cluster can go over to another data path: Services that only DNS has answered for may
+/// be served by the kernel from now on.
+fn can_move(to: DataPath, kept: &Kept) -> bool {
+    to == DataPath::Nftables && fits(to, &kept.services)
 }
 
 fn fits(path: DataPath, ranges: &[Cidr]) -> bool {
@@ -322,6 +328,12 @@ mod tests {
         );
 
         let kernel = kept(DataPath::Nftables, "10.96.0.0/16");
+        let mut back = asked();
+        back.path = Some(DataPath::Userspace);
+        let error = choose(&back, Some(&kernel), || Ok(()))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("--data-path userspace"), "{error}");
         let error = choose(&asked(), Some(&kernel), no).unwrap_err().to_string();
         assert!(
             error.contains("no rights") && error.contains("--data-dir"),

@@ -6,7 +6,7 @@ use crate::network::{Gate, NodeAddresses, NodeNetwork};
 use crate::node::agent::{Agent, AgentOptions, SharedSnapshot};
 use anyhow::Context;
 use apid::Client;
-use model::{ObjectKey, Protocol, Resource, Write};
+use model::{ObjectKey, Protocol, Resource, View as _, Write};
 use proxy::Origin;
 use proxy::kernel::{DetectLocal, NodePortAddresses, NodeSettings};
 use serde_json::{Value, json};
@@ -162,22 +162,17 @@ impl Inside {
         for (resource, object) in objects.chain(slices) {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
             let key = ObjectKey::new(resource, DNS_SERVICE.0, name);
-            let endpoints = object["endpoints"].clone();
-            let made = client.submit(Write::Create { resource, object }).await;
-            let told = match made {
-                Err(error) if error.reason == "AlreadyExists" && !endpoints.is_null() => {
-                    let patch = json!({ "endpoints": endpoints });
-                    let write = Write::MergePatch {
-                        key,
-                        subresource: "",
-                        patch,
-                    };
-                    client.submit(write).await
-                }
-                Err(error) if error.reason == "AlreadyExists" => continue,
-                other => other,
+            let there = client.get(resource, DNS_SERVICE.0, name).is_some();
+            let write = match object.get("endpoints") {
+                None if there => continue,
+                Some(endpoints) if there => Write::MergePatch {
+                    key,
+                    subresource: "",
+                    patch: json!({ "endpoints": endpoints }),
+                },
+                _ => Write::Create { resource, object },
             };
-            if let Err(error) = told {
+            if let Err(error) = client.submit(write).await {
                 tracing::warn!(%error, "the Service kube-system/kube-dns is not as it should be");
             }
         }

@@ -107,7 +107,18 @@ fn pods_share_a_port_and_reach_services_by_name_through_the_kernel() {
         elements(&up, "endpoints4") >= 3,
         "two of web, one of kubernetes"
     );
-    assert!(std::net::TcpStream::connect((ips[0], 8080)).is_err());
+    let mut host = kernel::link::Links::open_here().expect("opened");
+    let addresses = host.addresses().expect("read");
+    assert!(
+        ips.iter()
+            .all(|ip| addresses.iter().all(|a| a.address.to_string() != *ip))
+    );
+    assert!(
+        host.list()
+            .expect("read")
+            .iter()
+            .all(|link| link.name != "pod1")
+    );
 
     // The API server by its Service, and names as the Pod asks for them.
     let version = ask(&up, &["curl", "-sk", "https://kubernetes.default/version"]);
@@ -131,7 +142,7 @@ fn pods_share_a_port_and_reach_services_by_name_through_the_kernel() {
         ask(&up, &["sh", "-c", shell])
     };
     eventually(refused, |told| {
-        told.matches("onnect to").count() == 2 && !told.contains(listing)
+        told.matches("Couldn't connect").count() == 2 && !told.contains(listing)
     });
 }
 
