@@ -9,8 +9,9 @@ use crate::problems;
 use crate::remote::Remote;
 use crate::sandbox::Sandbox;
 use anyhow::{Context, bail};
-use model::{NamespacedName, Problem, Service, ServiceType, Severity, Snapshot};
-use proxy::LoadBalancers;
+use model::{ChangedKeys, Cidr, NamespacedName, Problem, Service, ServiceType, Severity, Snapshot};
+use proxy::kernel::RulesetPlanner;
+use proxy::{Frontend, LoadBalancers};
 use serde::Serialize;
 use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
@@ -283,6 +284,8 @@ fn service_way(snapshot: &Snapshot, id: &NamespacedName, marker: Option<&Marker>
     way.steps
         .extend(marker.and_then(|marker| inside_step(service, marker)));
     way.steps
+        .extend(marker.and_then(|marker| rules_step(snapshot, service, marker)));
+    way.steps
         .extend(marker.and_then(|marker| bound_step(service, marker)));
     let load_balancers = LoadBalancers {
         served: marker.is_none_or(|m| m.node.is_some()),
@@ -385,6 +388,51 @@ fn inside_step(service: &Service, marker: &Marker) -> Option<Step> {
         text,
         cure: String::new(),
     })
+}
+
+/// What the rules in the kernel do with the Service's addresses, as Services rather than as rules.
+fn rules_step(snapshot: &Snapshot, service: &Service, marker: &Marker) -> Option<Step> {
+    let node = marker.node.as_deref()?;
+    let _inside = marker.network.as_ref()?;
+    let (services, pods) = (ranges(&marker.service_cidrs), ranges(&marker.pod_cidrs));
+    let settings = crate::inside::node_settings(node, &pods, &services);
+    let mut planner = RulesetPlanner::new(settings);
+    let mut all = ChangedKeys::default();
+    all.services.extend(snapshot.services.keys().cloned());
+    planner.update(snapshot, &all);
+    let balanced = service
+        .load_balancer
+        .iter()
+        .filter_map(|ingress| ingress.ip);
+    let addresses: Vec<IpAddr> = service
+        .cluster_ips
+        .iter()
+        .copied()
+        .chain(balanced)
+        .collect();
+    let mut lines = Vec::new();
+    for port in &service.ports {
+        for address in &addresses {
+            lines.extend(planner.explain(&Frontend {
+                address: *address,
+                protocol: port.protocol,
+                port: port.port,
+            }));
+        }
+        if port.node_port != 0 {
+            lines.extend(planner.explain_node_port(true, port.protocol, port.node_port));
+        }
+    }
+    (!lines.is_empty()).then(|| Step {
+        stage: "rules",
+        ok: true,
+        text: lines.join("\n  "),
+        cure: String::new(),
+    })
+}
+
+fn ranges(texts: &[String]) -> Vec<Cidr> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
 /// A port that the relay could not open.

@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::datapath::DataPath;
 use crate::network::{Gate, NodeAddresses, NodeNetwork};
-use crate::node::agent::{Agent, AgentOptions, SharedSnapshot};
+use crate::node::agent::{Agent, AgentNotice, AgentOptions, SharedSnapshot};
 use anyhow::Context;
 use apid::Client;
-use model::{ObjectKey, Protocol, Resource, View as _, Write};
+use model::{Cidr, EventNote, ObjectKey, Protocol, Resource, View as _, Write};
 use proxy::Origin;
 use proxy::kernel::{DetectLocal, NodePortAddresses, NodeSettings};
 use serde_json::{Value, json};
@@ -132,24 +132,24 @@ impl Inside {
     pub(crate) fn start_agent(
         &self,
         config: &Config,
+        client: &Client,
         snapshot: SharedSnapshot,
     ) -> anyhow::Result<Agent> {
         let namespace = self.network.namespace().clone();
-        let options = AgentOptions::new(Some(namespace), self.settings(config));
+        let chosen = &config.chosen;
+        let settings = node_settings(&config.node_name, &chosen.pods, &chosen.services);
+        let mut options = AgentOptions::new(Some(namespace), settings);
+        let (client, node) = (client.named("kube-proxy"), config.node_name.clone());
+        let runtime = tokio::runtime::Handle::current();
+        options.notify = Box::new(move |notice| {
+            if let Some(note) = note(&client, &node, notice) {
+                let client = client.clone();
+                runtime.spawn(async move {
+                    let _ = client.submit(Write::Note(note)).await;
+                });
+            }
+        });
         Agent::start(options, snapshot)
-    }
-
-    fn settings(&self, config: &Config) -> NodeSettings {
-        let addresses = self.addresses();
-        NodeSettings {
-            node_name: config.node_name.clone(),
-            node_ips: addresses.node.clone(),
-            node_port_addresses: NodePortAddresses::These(addresses.node.iter().copied().collect()),
-            detect_local: DetectLocal::Cidrs(config.chosen.pods.clone()),
-            service_cidrs: config.chosen.services.clone(),
-            dns_addresses: addresses.dns.clone(),
-            ..NodeSettings::default()
-        }
     }
 
     /// Makes the Service by which the cluster's DNS is known.
@@ -213,4 +213,41 @@ impl Inside {
         };
         (service, addresses.node.iter().map(slice).collect())
     }
+}
+
+/// What the rules of the node depend on.
+pub(crate) fn node_settings(name: &str, pods: &[Cidr], services: &[Cidr]) -> NodeSettings {
+    let addresses = NodeAddresses::new(pods, services);
+    NodeSettings {
+        node_name: name.to_owned(),
+        node_port_addresses: NodePortAddresses::These(addresses.node.iter().copied().collect()),
+        node_ips: addresses.node,
+        detect_local: DetectLocal::Cidrs(pods.to_vec()),
+        service_cidrs: services.to_vec(),
+        dns_addresses: addresses.dns,
+        ..NodeSettings::default()
+    }
+}
+
+/// What is worth an event on the Node.
+fn note(client: &Client, node: &str, notice: AgentNotice) -> Option<EventNote> {
+    let (reason, message) = match notice {
+        AgentNotice::Repaired { steps, by } => (
+            "RulesetRepaired",
+            format!("The rules of Services were changed by {by}; {steps} steps brought them back."),
+        ),
+        AgentNotice::Refused(what) => (
+            "RulesetRefused",
+            format!("The kernel refuses {}.", what.join("; ")),
+        ),
+        _ => return None,
+    };
+    tracing::warn!(reason, "{message}");
+    Some(EventNote {
+        regarding: client.get(Resource::NODES, "", node)?,
+        kind: "Warning",
+        reason: reason.to_owned(),
+        message,
+        component: "kube-proxy",
+    })
 }

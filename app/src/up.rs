@@ -163,7 +163,7 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
     let snapshot = Arc::new(RwLock::new(snapshot));
     let agent = inside
         .as_ref()
-        .map(|inside| inside.start_agent(config, snapshot.clone()))
+        .map(|inside| inside.start_agent(config, &client, snapshot.clone()))
         .transpose()?
         .map(Arc::new);
     let marker = marker(config, inside.as_ref(), &api, &dns, &httpd);

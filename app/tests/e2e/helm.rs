@@ -89,6 +89,19 @@ fn the_default_chart_lives_its_whole_life() {
 }
 
 #[test]
+fn the_charts_own_test_reaches_its_service_by_name() {
+    let Some(up) = Up::start_inside(&["--image", "nginx=portolan/echo"]) else {
+        return;
+    };
+    helm(&up, &["create", "web"]);
+    helm(&up, &["install", "shop", "web", "--wait", "--timeout=60s"]);
+    let told = helm(&up, &["test", "shop", "--timeout=60s"]);
+    assert!(told.contains("Succeeded"), "{told}");
+    let log = up.kubectl(&["logs", "shop-web-test-connection"]);
+    assert!(log.contains("shop-web"), "{log}");
+}
+
+#[test]
 fn fields_of_others_survive_an_upgrade_and_conflicts_are_told() {
     let up = Up::start(&["--image", "nginx=portolan/echo"]);
     helm(&up, &["create", "web"]);
