@@ -113,3 +113,28 @@ fn each_connection_begins_the_time_anew() {
         assert_eq!(again, BTreeSet::from([first.clone()]));
     }
 }
+
+#[test]
+fn local_policy_keeps_clients_on_local_endpoints() {
+    let Some(mut world) = world() else { return };
+    let local = json!({"externalTrafficPolicy": "Local"});
+    world.serve(with(sticky("NodePort", 10800), local), &all());
+    for to in world.sockets("node1", 30010) {
+        for protocol in PROTOCOLS {
+            let home = only(&world, "client", protocol, to);
+            assert!(["pod1", "pod2"].contains(&home.as_str()), "{home}");
+            // It goes: the neighbour on the same node takes over.
+            let left: Vec<Ep> = (1..=6)
+                .filter(|n| format!("pod{n}") != home)
+                .map(ep)
+                .collect();
+            world.endpoints("web", &left);
+            let next = only(&world, "client", protocol, to);
+            assert!(
+                next != home && ["pod1", "pod2"].contains(&next.as_str()),
+                "{next}"
+            );
+            world.endpoints("web", &all());
+        }
+    }
+}

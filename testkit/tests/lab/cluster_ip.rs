@@ -3,6 +3,7 @@
 use crate::objects::{ep, labelled, service, slices_with, with};
 use crate::world::{PROTOCOLS, TARGET, cluster_ips, world, world_with};
 use kernel::lab::{Echo, Protocol, Shape};
+use kernel::link::Links;
 use serde_json::json;
 
 #[test]
@@ -153,4 +154,82 @@ fn services_of_another_proxy_and_without_address_are_left_alone() {
     for to in cluster_ips(10) {
         world.expect_silence(&["pod2"], to);
     }
+}
+
+#[test]
+fn endpoints_in_the_nodes_own_network_serve_everybody() {
+    let Some(mut world) = world() else { return };
+    world.apply(&[service("api", 10, "ClusterIP")]);
+    let node = world.at("node2").clone();
+    let _api = Echo::start_at(&node, "api", &node.addresses.both(), &[6443]).expect("serves");
+    let ports = json!([
+        {"name": "tcp", "protocol": "TCP", "port": 6443},
+        {"name": "udp", "protocol": "UDP", "port": 6443},
+    ]);
+    let mut slices = slices_with(&world.lab, "api", "", &[ep(3)], &ports);
+    for (slice, address) in slices.iter_mut().zip(node.addresses.both()) {
+        slice["endpoints"][0]["addresses"] = json!([address]);
+    }
+    world.apply(&slices);
+    for to in cluster_ips(10) {
+        // Also the node that it runs on, and that node's own Pods.
+        world.expect_served(&["pod1", "pod3", "node1", "node2", "client"], to, &["api"]);
+        world.expect_seen(&["pod3"], to, world.at("pod3").addresses.like(to.ip()));
+    }
+}
+
+#[test]
+fn a_datagram_in_fragments_arrives_whole() {
+    let Some(mut world) = world() else { return };
+    world.serve(service("web", 10, "ClusterIP"), &[ep(3)]);
+    for to in cluster_ips(10) {
+        let socket = world
+            .asking("pod1", Protocol::Udp, to)
+            .socket()
+            .expect("a socket");
+        socket.send(&[b'x'; 6000]).expect("sent");
+        let mut buffer = [0; 512];
+        let len = socket.recv(&mut buffer).expect("answered");
+        assert!(buffer[..len].starts_with(b"pod3 "), "{to}");
+    }
+}
+
+#[test]
+fn the_nodes_own_dns_server_is_asked_without_rewriting_or_tracking() {
+    let addresses = cluster_ips(10).map(|to| to.ip());
+    let Some(mut world) = world_with(Shape::default(), |settings| {
+        settings.dns_addresses = addresses.to_vec();
+    }) else {
+        return;
+    };
+    let ports = json!([{"name": "udp", "protocol": "UDP", "port": 53, "targetPort": 8080},
+        {"name": "tcp", "protocol": "TCP", "port": 53, "targetPort": 8080}]);
+    world.serve(
+        with(
+            service("kube-dns", 10, "ClusterIP"),
+            json!({"ports": ports}),
+        ),
+        &[ep(3)],
+    );
+    let node = world.at("node1").clone();
+    let mut links = Links::open(&node.namespace).expect("opened");
+    let lo = links.index("lo").expect("lo");
+    for ip in addresses {
+        let prefix = if ip.is_ipv4() { 32 } else { 128 };
+        links.add_address(lo, ip, prefix).expect("added");
+    }
+    let _dns = Echo::start_at(&node, "dns", &addresses, &[53]).expect("serves");
+    for ip in addresses {
+        let to = std::net::SocketAddr::new(ip, 53);
+        world.expect_served(&["pod1", "node1"], to, &["dns"]);
+        world.expect_seen(&["pod1"], to, world.at("pod1").addresses.like(ip));
+    }
+    let conntrack = node.namespace.make(kernel::conntrack::Conntrack::open);
+    let mut tracked = Vec::new();
+    let mut conntrack = conntrack.expect("inside").expect("opened");
+    conntrack
+        .each(None, |entry| tracked.push(entry.original))
+        .expect("listed");
+    tracked.retain(|tuple| tuple.destination_port == 53);
+    assert_eq!(tracked, []);
 }

@@ -1,7 +1,7 @@
 //! No connection fails while much changes.
 
-use crate::objects::{ep, service};
-use crate::world::{World, cluster_ips, world};
+use crate::objects::{ep, service, slices};
+use crate::world::{Agent, World, cluster_ips, world};
 use kernel::lab::{Answer, Asking, Protocol};
 use kernel::netns::Namespace;
 use serde_json::{Value, json};
@@ -168,8 +168,12 @@ fn churn(seconds: u64) {
             if changes % 2 == 0 {
                 endpoints.push(ep(leaving).terminating(true));
             }
-            world.endpoints("web", &endpoints);
+            let slices = slices(&world.lab, "web", &endpoints);
+            world.plan(&slices);
             changes += 1;
+            if changes % 50 == 0 {
+                world.agents.iter_mut().for_each(Agent::flush);
+            }
             let next = begun + tick * u32::try_from(changes).unwrap_or(u32::MAX);
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }

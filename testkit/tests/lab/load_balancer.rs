@@ -2,7 +2,7 @@
 
 use crate::objects::{balanced, ep, service, with};
 use crate::world::{World, balancer_ips, cluster_ips, ip, world, world_with};
-use kernel::lab::{Echo, Shape};
+use kernel::lab::{Answer, Echo, Protocol, Shape};
 use kernel::link::Links;
 use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
@@ -76,7 +76,7 @@ fn source_ranges_guard_the_address_and_nothing_else() {
             };
             asking.source = Some(SocketAddr::new(second, 0));
             asking.patience = std::time::Duration::from_millis(250);
-            assert_eq!(asking.ask(), kernel::lab::Answer::TimedOut);
+            assert_eq!(asking.ask(), Answer::TimedOut);
         }
     }
     for to in world
@@ -125,4 +125,62 @@ fn an_external_address_is_masqueraded_from_outside() {
         world.expect_served(&["client"], to, &["pod1"]);
         world.expect_seen(&["client"], to, world.at("node2").addresses.like(to.ip()));
     }
+}
+
+#[test]
+fn a_balancer_needs_no_node_port() {
+    let Some(mut world) = world() else { return };
+    let ports = json!([{"name": "tcp", "protocol": "TCP", "port": 80, "targetPort": 8080}]);
+    let spec = json!({"allocateLoadBalancerNodePorts": false, "ports": ports});
+    let web = balanced(service("web", 10, "LoadBalancer"), 10, "VIP");
+    world.serve(with(web, spec), &[ep(1)]);
+    lead(&world, balancer_ips(10), 1);
+    for to in balancer_ips(10) {
+        for from in ["client", "pod2", "node3"] {
+            assert_eq!(
+                world.ask(from, Protocol::Tcp, to).who(),
+                Some("pod1"),
+                "{from}"
+            );
+        }
+    }
+    for to in world.sockets("node1", 30010) {
+        world.expect_refused(&["client"], to);
+    }
+}
+
+#[test]
+fn a_node_in_range_may_ask_from_the_balancers_own_address() {
+    let Some(mut world) = world() else { return };
+    let node = world.at("node1").addresses;
+    let in_range = json!({"loadBalancerSourceRanges": [
+        format!("{}/32", node.v4), format!("{}/128", node.v6),
+    ]});
+    let web = || balanced(service("web", 10, "LoadBalancer"), 10, "VIP");
+    world.serve(with(web(), in_range), &[ep(1)]);
+    // As a load balancer that works on this node itself does it. The answers' source is then an
+    // address of the node, which IPv4 takes from outside only if told so.
+    let machine = world.at("node1").clone();
+    kernel::link::sysctl(&machine.namespace, "ipv4/conf/all/accept_local", "1").expect("set");
+    let mut links = Links::open(&machine.namespace).expect("opened");
+    let lo = links.index("lo").expect("lo");
+    for to in balancer_ips(10) {
+        let prefix = if to.is_ipv4() { 32 } else { 128 };
+        links.add_address(lo, to.ip(), prefix).expect("added");
+    }
+    let answers = |world: &World| -> Vec<Answer> {
+        let ask = |to: SocketAddr| {
+            let mut asking = world.asking("node1", Protocol::Tcp, to);
+            asking.source = Some(SocketAddr::new(to.ip(), 0));
+            asking.patience = std::time::Duration::from_millis(250);
+            asking.ask()
+        };
+        balancer_ips(10).into_iter().map(ask).collect()
+    };
+    for answer in answers(&world) {
+        assert_eq!(answer.who(), Some("pod1"), "{answer}");
+    }
+    let elsewhere = json!({"loadBalancerSourceRanges": ["192.0.2.0/24", "2001:db8:1::/64"]});
+    world.apply(&[with(web(), elsewhere)]);
+    assert_eq!(answers(&world), [Answer::TimedOut, Answer::TimedOut]);
 }

@@ -1,10 +1,11 @@
 //! A laboratory whose nodes each hold the ruleset that the product plans for them.
 
 use crate::objects::{Ep, slices};
+use kernel::conntrack::Conntrack;
 use kernel::lab::{Answer, Asking, CLUSTER_CIDR, Echo, Lab, Machine, Protocol, Shape};
 use kernel::nftables::Table;
 use model::{ChangedKeys, Cidr, Event, EventKind, Object, ObjectKey, Snapshot};
-use proxy::kernel::{DetectLocal, NodeSettings, RulesetPlanner};
+use proxy::kernel::{ConntrackFlush, DetectLocal, NodeSettings, RulesetPlanner};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +25,8 @@ pub(crate) const TARGET: u16 = 8080;
 pub(crate) struct Agent {
     pub(crate) planner: RulesetPlanner,
     pub(crate) table: Table,
-    pub(crate) conntrack: kernel::conntrack::Conntrack,
+    conntrack: Conntrack,
+    stale: Vec<ConntrackFlush>,
 }
 
 /// A cluster.
@@ -94,11 +96,12 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 impl Agent {
     pub(crate) fn new(node: &Machine, settings: NodeSettings) -> Self {
         let table = node.namespace.make(|| Table::open("portolan"));
-        let conntrack = node.namespace.make(kernel::conntrack::Conntrack::open);
+        let conntrack = node.namespace.make(Conntrack::open);
         Self {
             planner: RulesetPlanner::new(settings),
             table: table.expect("inside").expect("a table"),
             conntrack: conntrack.expect("inside").expect("conntrack"),
+            stale: Vec::new(),
         }
     }
 
@@ -108,7 +111,14 @@ impl Agent {
         self.table
             .apply(&update.transaction)
             .unwrap_or_else(|error| panic!("{error}\n{}", update.transaction));
-        crate::flush::flush(&mut self.conntrack, &update.flush);
+        self.stale.extend(update.flush);
+    }
+
+    /// Forgets tracked connections that lead nowhere. Costs a walk over all entries of the whole
+    /// machine, however few there are.
+    pub(crate) fn flush(&mut self) {
+        let stale = std::mem::take(&mut self.stale);
+        crate::flush::flush(&mut self.conntrack, &stale);
     }
 
     /// Brings the kernel to what is planned, whatever is in it; the number of steps that took.
@@ -123,6 +133,12 @@ impl Agent {
 impl World {
     /// Adds or changes these objects.
     pub(crate) fn apply(&mut self, objects: &[Value]) {
+        self.plan(objects);
+        self.agents.iter_mut().for_each(Agent::flush);
+    }
+
+    /// The same without flushing connection tracking.
+    pub(crate) fn plan(&mut self, objects: &[Value]) {
         let mut changed = ChangedKeys::default();
         for value in objects {
             let object = testkit::object(value);
@@ -148,6 +164,7 @@ impl World {
             self.snapshot.apply(&event, &mut changed);
         }
         self.update(&changed);
+        self.agents.iter_mut().for_each(Agent::flush);
     }
 
     fn update(&mut self, changed: &ChangedKeys) {

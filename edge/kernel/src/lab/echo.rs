@@ -147,7 +147,7 @@ impl Server {
 }
 
 fn answer_datagrams(socket: &UdpSocket, name: &str) {
-    let mut buffer = [0; 2048];
+    let mut buffer = [0; 16 * 1024];
     while let Ok((_, peer)) = socket.recv_from(&mut buffer) {
         drop(socket.send_to(format!("{name} {peer}\n").as_bytes(), peer));
     }
