@@ -76,7 +76,6 @@ impl NodeSettings {
         let with_rules_of = Self {
             node_port_addresses: other.node_port_addresses.clone(),
             detect_local: other.detect_local.clone(),
-            masquerade_all: other.masquerade_all,
             masquerade_mark: other.masquerade_mark,
             fully_random: other.fully_random,
             service_cidrs: other.service_cidrs.clone(),
