@@ -4,10 +4,12 @@ use super::claims::{Claimed, Claims};
 use super::entry::{Entry, PortPlan};
 use crate::plan::service_key;
 use model::{NamespacedName, Problem, Severity};
-use std::collections::BTreeMap;
 
 /// Every Problem, in order of its object.
-pub(super) fn problems(entries: &BTreeMap<NamespacedName, Entry>, claims: &Claims) -> Vec<Problem> {
+pub(super) fn problems<'a>(
+    entries: impl IntoIterator<Item = (&'a NamespacedName, &'a Entry)>,
+    claims: &Claims,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (id, entry) in entries {
         problems.extend(entry.problems.iter().cloned());
@@ -20,6 +22,12 @@ pub(super) fn problems(entries: &BTreeMap<NamespacedName, Entry>, claims: &Claim
     }
     problems.sort();
     problems
+}
+
+/// Whether there may be problems with a Service.
+pub(super) fn is_troubled(entry: &Entry) -> bool {
+    let mut ports = entry.ports.iter();
+    !entry.problems.is_empty() || ports.any(|port| !lost(port).is_empty())
 }
 
 /// What a port wanted and did not get, with the field that asks for it.

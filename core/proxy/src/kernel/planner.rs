@@ -41,6 +41,8 @@ pub struct RulesetPlanner {
     begun: bool,
     pub(super) entries: BTreeMap<NamespacedName, Entry>,
     pub(super) claims: Claims,
+    /// Services that something is wrong with
+    troubled: BTreeSet<NamespacedName>,
     shapes: Shapes,
     shared: SharedCounts,
     health: HealthPorts,
@@ -59,6 +61,7 @@ impl RulesetPlanner {
             begun: false,
             entries: BTreeMap::new(),
             claims: Claims::default(),
+            troubled: BTreeSet::new(),
             shapes: Shapes::default(),
             shared: SharedCounts::default(),
             health: HealthPorts::default(),
@@ -138,7 +141,9 @@ impl RulesetPlanner {
 
     /// Every Problem, in order of its object.
     pub fn problems(&self) -> Vec<Problem> {
-        conflicts::problems(&self.entries, &self.claims)
+        let troubled = self.troubled.iter();
+        let troubled = troubled.filter_map(|id| Some((id, self.entries.get(id)?)));
+        conflicts::problems(troubled, &self.claims)
     }
 
     /// All that connect hooks should lead: frontends with their endpoints by slot.
@@ -230,6 +235,11 @@ impl RulesetPlanner {
     ) {
         let empty = Entry::default();
         let entry = after.unwrap_or(&empty);
+        if conflicts::is_troubled(entry) {
+            self.troubled.insert(id.clone());
+        } else {
+            self.troubled.remove(id);
+        }
         self.health.change(id, before.health, entry.health);
         self.counted.change(before, entry);
         self.localhost
