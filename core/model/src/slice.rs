@@ -57,22 +57,16 @@ pub struct Endpoint {
     pub for_nodes: Vec<String>,
 }
 
-/// `targetRef`
+/// `targetRef`, as far as someone reads it; it is in the namespace of the slice
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct TargetRef {
     /// `kind`, `Pod` in most cases
     #[serde(deserialize_with = "nullable")]
     pub kind: String,
-    /// `namespace`
-    #[serde(deserialize_with = "nullable")]
-    pub namespace: String,
     /// `name`
     #[serde(deserialize_with = "nullable")]
     pub name: String,
-    /// `uid`
-    #[serde(deserialize_with = "nullable")]
-    pub uid: String,
 }
 
 /// One EndpointSlice.

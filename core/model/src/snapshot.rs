@@ -124,7 +124,12 @@ impl Snapshot {
         gone: bool,
         changed: &mut ChangedKeys,
     ) {
-        if let Some(service) = self.slices.get(&id).and_then(|slice| slice.service.clone()) {
+        let bad = &mut self.unreadable;
+        let parse = EndpointSlice::parse;
+        let (old, new) = replace(&mut self.slices, id.clone(), object, gone, parse, bad);
+        let old = old.and_then(|slice| slice.service.clone());
+        let new = new.and_then(|slice| slice.service.clone());
+        if let Some(service) = old.filter(|old| Some(old) != new.as_ref()) {
             if let Some(names) = self.slices_of.get_mut(&service) {
                 names.remove(&id);
                 if names.is_empty() {
@@ -133,15 +138,7 @@ impl Snapshot {
             }
             changed.services.insert(service);
         }
-        put(
-            &mut self.slices,
-            id.clone(),
-            object,
-            gone,
-            EndpointSlice::parse,
-            &mut self.unreadable,
-        );
-        if let Some(service) = self.slices.get(&id).and_then(|slice| slice.service.clone()) {
+        if let Some(service) = new {
             self.slices_of
                 .entry(service.clone())
                 .or_default()
@@ -175,6 +172,7 @@ impl Snapshot {
     }
 }
 
+/// Puts in what an object says.
 fn put<K: Ord, T>(
     map: &mut BTreeMap<K, Arc<T>>,
     key: K,
@@ -183,18 +181,35 @@ fn put<K: Ord, T>(
     parse: impl FnOnce(&Object) -> Result<T, serde_json::Error>,
     unreadable: &mut BTreeMap<ObjectKey, Problem>,
 ) {
-    unreadable.remove(&object.key());
+    replace(map, key, object, gone, parse, unreadable);
+}
+
+/// What was there, and what is there now.
+type Replaced<T> = (Option<Arc<T>>, Option<Arc<T>>);
+
+/// Puts in what an object says, and tells what it took the place of.
+fn replace<K: Ord, T>(
+    map: &mut BTreeMap<K, Arc<T>>,
+    key: K,
+    object: &Object,
+    gone: bool,
+    parse: impl FnOnce(&Object) -> Result<T, serde_json::Error>,
+    unreadable: &mut BTreeMap<ObjectKey, Problem>,
+) -> Replaced<T> {
+    if !unreadable.is_empty() {
+        unreadable.remove(&object.key());
+    }
     if gone {
-        map.remove(&key);
-        return;
+        return (map.remove(&key), None);
     }
     match parse(object) {
         Ok(value) => {
-            map.insert(key, Arc::new(value));
+            let value = Arc::new(value);
+            (map.insert(key, value.clone()), Some(value))
         }
         Err(error) => {
-            map.remove(&key);
             unreadable.insert(object.key(), unreadable_problem(object, &error));
+            (map.remove(&key), None)
         }
     }
 }
