@@ -1,8 +1,8 @@
 //! No connection fails while much changes.
 
-use crate::objects::{ep, service, slices};
-use crate::world::{Agent, World, cluster_ips, world};
-use kernel::lab::{Answer, Asking, Protocol};
+use crate::objects::{Ep, ep, service, slices};
+use crate::world::{Agent, World, cluster_ips, world, world_with};
+use kernel::lab::{Answer, Asking, Protocol, Shape};
 use kernel::netns::Namespace;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -147,11 +147,25 @@ fn nobody_notices_that_ten_thousand_services_are_loaded() {
     );
 }
 
-/// Replaces endpoints 100 times a second; each one ends gracefully: it terminates first, and its
-/// server goes on for what is under way.
+/// Replaces an endpoint 100 times a second: of 24 Pods in a ring three are ready, and those that
+/// were end gracefully: for 200 ms they take no new connections, and serve what is under way.
 fn churn(seconds: u64) {
-    let Some(mut world) = world() else { return };
-    world.serve(service("web", 10, "NodePort"), &[ep(1), ep(3), ep(5)]);
+    const PODS: usize = 24;
+    let shape = Shape {
+        pods_per_node: 8,
+        ..Shape::default()
+    };
+    let Some(mut world) = world_with(shape, |_| {}) else {
+        return;
+    };
+    let endpoints = |step: usize| -> Vec<Ep> {
+        let pod = |back: usize| ep((step + PODS - back) % PODS + 1);
+        let ready = (0..3).map(pod);
+        ready
+            .chain((3..23).map(|back| pod(back).terminating(true)))
+            .collect()
+    };
+    world.serve(service("web", 10, "NodePort"), &endpoints(0));
     let mut to = cluster_ips(10).to_vec();
     to.extend(world.sockets("node2", 30010));
     let load = Load::new(&world, &["pod2", "node3", "client"], to);
@@ -160,17 +174,9 @@ fn churn(seconds: u64) {
         let begun = Instant::now();
         let tick = Duration::from_millis(10);
         while begun.elapsed() < Duration::from_secs(seconds) {
-            let (leaving, staying) = (
-                changes % 6 + 1,
-                [(changes + 2) % 6 + 1, (changes + 3) % 6 + 1],
-            );
-            let mut endpoints = vec![ep(staying[0]), ep(staying[1])];
-            if changes % 2 == 0 {
-                endpoints.push(ep(leaving).terminating(true));
-            }
-            let slices = slices(&world.lab, "web", &endpoints);
-            world.plan(&slices);
             changes += 1;
+            let slices = slices(&world.lab, "web", &endpoints(changes));
+            world.plan(&slices);
             if changes % 50 == 0 {
                 world.agents.iter_mut().for_each(Agent::flush);
             }

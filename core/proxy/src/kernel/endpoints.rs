@@ -107,6 +107,12 @@ impl<'a> Candidates<'a> {
         serving.map(|c| c.at)
     }
 
+    /// Those on this node, whatever their conditions.
+    pub(super) fn here(&self) -> impl Iterator<Item = At> {
+        let here = self.found.iter().filter(|c| self.here.has(c.endpoint));
+        here.map(|c| c.at)
+    }
+
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = At> {
         self.found.iter().map(|c| c.at)

@@ -67,6 +67,9 @@ pub(super) struct PortPlan {
     pub(super) choice: Choice,
     /// Seconds; zero for none
     pub(super) affinity: u32,
+    /// Endpoints on this node, chosen or not. One that is chosen no more may still get the packet
+    /// that is under way between the choice and masquerading, and keeps that connection
+    pub(super) here: Box<[At]>,
     /// Of UDP: endpoints that serve
     pub(super) serving: Box<[At]>,
     /// Where connections to endpoints that go are reset: every endpoint
@@ -213,6 +216,7 @@ impl Drafter<'_> {
             local: Box::default(),
             choice: self.choice,
             affinity: self.service.affinity_seconds.unwrap_or(0),
+            here: found.here().collect(),
             serving: Box::default(),
             known: Box::default(),
         };

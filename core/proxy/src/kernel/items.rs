@@ -187,11 +187,9 @@ impl<'a> Items<'a> {
             self.add_valid(SetId::AffinityEndpoints, plan, identity, &plan.cluster);
             self.add_valid(SetId::LocalAffinityEndpoints, plan, identity, &plan.local);
         }
-        let members = plan.cluster.iter().chain(&plan.local);
-        for member in members.filter(|member| member.local) {
-            let hairpin = Shared::Hairpin(member.at, plan.identity.protocol);
-            self.shared.push(hairpin);
-        }
+        let protocol = plan.identity.protocol;
+        let hairpins = plan.here.iter().map(|at| Shared::Hairpin(*at, protocol));
+        self.shared.extend(hairpins);
     }
 
     fn put(&mut self, set: SetId, family: Family, key: Data, carry: Carry, port: Option<u32>) {
