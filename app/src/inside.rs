@@ -115,6 +115,14 @@ impl Inside {
         }
     }
 
+    /// Lets Pods connect to what is outside. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub(crate) fn start_egress(&self) -> anyhow::Result<()> {
+        crate::network::egress::start(&self.network).context("the way out of the cluster")
+    }
+
     /// Lets the runner put Pods into namespaces.
     pub(crate) fn run_pods(&self, settings: &mut runner::Settings) {
         let addresses = self.addresses();

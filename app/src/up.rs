@@ -134,6 +134,7 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
         .context("cannot create the IngressClass nginx")?;
     if let Some(inside) = &inside {
         inside.announce_dns(&client).await;
+        inside.start_egress()?;
     }
     let (objects, events) = client.subscribe();
     let snapshot = Snapshot::from_objects(&objects);

@@ -14,7 +14,9 @@ pub(crate) struct NodeAddresses {
     pub(crate) node: Vec<IpAddr>,
     /// The cluster's DNS: the tenth of each range of Services
     pub(crate) dns: Vec<IpAddr>,
-    ranges: Vec<Cidr>,
+    /// Ranges of Pods
+    pub(crate) pods: Vec<Cidr>,
+    services: Vec<Cidr>,
 }
 
 impl NodeAddresses {
@@ -23,7 +25,8 @@ impl NodeAddresses {
         Self {
             node: pods.iter().filter_map(|range| range.nth(1)).collect(),
             dns: services.iter().filter_map(|range| range.nth(DNS)).collect(),
-            ranges: pods.iter().chain(services).copied().collect(),
+            pods: pods.to_vec(),
+            services: services.to_vec(),
         }
     }
 
@@ -34,7 +37,8 @@ impl NodeAddresses {
 
     /// Whether an address lies in one of the ranges.
     pub(crate) fn contains(&self, ip: IpAddr) -> bool {
-        self.ranges.iter().any(|range| range.contains(ip))
+        let mut ranges = self.pods.iter().chain(&self.services);
+        ranges.any(|range| range.contains(ip))
     }
 }
 

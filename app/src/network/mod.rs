@@ -10,6 +10,7 @@
 //! Pods' processes are gone too.
 
 mod addresses;
+pub(crate) mod egress;
 mod gate;
 mod pod;
 
@@ -39,8 +40,7 @@ const UPLINK: &str = "eth0";
 /// The namespaces; they go with the last holder.
 pub(crate) struct NodeNetwork {
     node: Namespace,
-    /// Held so that the way out of the node leads somewhere
-    _edge: Namespace,
+    edge: Namespace,
     addresses: NodeAddresses,
     /// Number of the next Pod's link
     next: AtomicU32,
@@ -55,9 +55,11 @@ impl NodeNetwork {
         let node = Namespace::create().context("make the node's network namespace")?;
         let edge = Namespace::create().context("make the edge's network namespace")?;
         prepare_router(&node).context("set the node's network namespace up")?;
+        forward(&edge).context("set the edge's network namespace up")?;
+        at_once(&edge)?;
         let network = Self {
             node,
-            _edge: edge,
+            edge,
             addresses,
             next: AtomicU32::new(1),
         };
@@ -66,7 +68,7 @@ impl NodeNetwork {
     }
 
     fn join_edge(&self) -> anyhow::Result<()> {
-        let edge = &self._edge;
+        let edge = &self.edge;
         let mut near = Links::open(&self.node)?;
         near.add_veth(UPLINK, "node", edge)?;
         let uplink = near.index(UPLINK)?;
@@ -76,6 +78,7 @@ impl NodeNetwork {
         let v6 = self.addresses.node.iter().any(IpAddr::is_ipv6);
         if v6 {
             far.add_address(down, NEAR_V6, 64)?;
+            far.add_address(down, egress::EDGE_V6, 128)?;
         }
         // The first one is what masqueraded packets come from.
         for ip in self.addresses.node.iter().chain(&self.addresses.dns) {
@@ -87,6 +90,13 @@ impl NodeNetwork {
         }
         for ip in &self.addresses.node {
             far.add_route(&Route::to(*ip, width(*ip)).device(down))?;
+        }
+        for range in &self.addresses.pods {
+            let mut nodes = self.addresses.node.iter();
+            if let Some(node) = nodes.find(|ip| ip.is_ipv4() == range.is_ipv4()) {
+                let back = Route::to(range.base(), range.prefix());
+                far.add_route(&back.via(*node).device(down))?;
+            }
         }
         Ok(())
     }

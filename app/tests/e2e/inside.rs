@@ -194,6 +194,48 @@ fn the_hosts_own_addresses_lead_in() {
     assert!(!told.contains("Nothing on this machine listens"), "{told}");
 }
 
+/// An address of this machine that is not loopback, if it has one.
+fn own_address() -> Option<std::net::IpAddr> {
+    let mut host = kernel::link::Links::open_here().ok()?;
+    let mut all = host.addresses().ok()?.into_iter();
+    all.find(|address| address.global && address.address.is_ipv4())
+        .map(|address| address.address)
+}
+
+#[test]
+fn pods_reach_what_is_outside_over_tcp() {
+    let Some(ip) = own_address() else {
+        eprintln!("skipped: this machine has no address but loopback");
+        return;
+    };
+    let Some(up) = two(&[]) else { return };
+    let listener = std::net::TcpListener::bind((ip, 0)).expect("listens");
+    let at = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 1024];
+            let _ = std::io::Read::read(&mut stream, &mut head);
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\noutside";
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    let url = format!("http://{at}/");
+    assert_eq!(
+        ask(&up, &["curl", "-sS", "--max-time", "5", &url]),
+        "outside"
+    );
+    // A Service in front of it, by endpoints that somebody wrote.
+    up.apply(&format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: far}}\nspec: {{ports: [{{name: http, port: 80}}]}}\n\
+         ---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: far-1, labels: \
+         {{kubernetes.io/service-name: far}}}}\naddressType: IPv4\nendpoints: [{{addresses: ['{ip}']}}]\n\
+         ports: [{{name: http, port: {}}}]\n",
+        at.port()
+    ));
+    let get = || ask(&up, &["curl", "-sS", "--max-time", "5", "http://far/"]);
+    eventually(get, |answer| answer == "outside");
+}
+
 #[test]
 fn a_pod_with_host_network_has_the_nodes() {
     let Some(up) = two(&[]) else { return };
