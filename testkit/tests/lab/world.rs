@@ -5,7 +5,7 @@ use kernel::conntrack::Conntrack;
 use kernel::lab::{Answer, Asking, CLUSTER_CIDR, Echo, Lab, Machine, Protocol, Shape};
 use kernel::nftables::Table;
 use model::{ChangedKeys, Cidr, Event, EventKind, Object, ObjectKey, Snapshot};
-use proxy::kernel::{ConntrackFlush, DetectLocal, NodeSettings, RulesetPlanner};
+use proxy::kernel::{DetectLocal, FlushTarget, NodeSettings, RulesetPlanner};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -26,7 +26,8 @@ pub(crate) struct Agent {
     pub(crate) planner: RulesetPlanner,
     pub(crate) table: Table,
     conntrack: Conntrack,
-    stale: Vec<ConntrackFlush>,
+    /// The last word about each destination
+    stale: BTreeMap<FlushTarget, BTreeSet<SocketAddr>>,
 }
 
 /// A cluster.
@@ -101,7 +102,7 @@ impl Agent {
             planner: RulesetPlanner::new(settings),
             table: table.expect("inside").expect("a table"),
             conntrack: conntrack.expect("inside").expect("conntrack"),
-            stale: Vec::new(),
+            stale: BTreeMap::new(),
         }
     }
 
@@ -111,7 +112,9 @@ impl Agent {
         self.table
             .apply(&update.transaction)
             .unwrap_or_else(|error| panic!("{error}\n{}", update.transaction));
-        self.stale.extend(update.flush);
+        let flushes = update.flush.into_iter();
+        self.stale
+            .extend(flushes.map(|flush| (flush.target, flush.keep)));
     }
 
     /// Forgets tracked connections that lead nowhere. Costs a walk over all entries of the whole
