@@ -36,7 +36,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::parse_from(node::as_kube_proxy(std::env::args_os().collect()));
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

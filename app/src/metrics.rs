@@ -37,7 +37,7 @@ impl Sources {
     }
 }
 
-fn build_info() -> String {
+pub(crate) fn build_info() -> String {
     format!(
         "# HELP portolan_build_info A constant 1, labelled with the version.\n\
          # TYPE portolan_build_info gauge\n\

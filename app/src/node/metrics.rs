@@ -6,7 +6,7 @@
 use proxy::kernel::NoLocalEndpoints;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
 
@@ -35,6 +35,8 @@ pub(crate) struct Values {
     pub(crate) last_sync: f64,
     /// When a change was last told
     pub(crate) last_queued: f64,
+    /// Since when the oldest change waits
+    pub(crate) pending_since: Option<Instant>,
     /// Changes that wait
     pub(crate) endpoints_pending: u64,
     /// Changes that were told

@@ -10,6 +10,7 @@ mod helm;
 mod inside;
 mod live;
 mod mission;
+mod node;
 mod quickstart;
 mod streams;
 mod workloads;

@@ -5,7 +5,7 @@ use kernel::conntrack::Conntrack;
 use kernel::lab::{Answer, Asking, CLUSTER_CIDR, Echo, Lab, Machine, Protocol, Shape};
 use kernel::nftables::Table;
 use model::{ChangedKeys, Cidr, Event, EventKind, Object, ObjectKey, Snapshot};
-use proxy::kernel::{DetectLocal, FlushTarget, NodeSettings, RulesetPlanner};
+use proxy::kernel::{ConntrackFlush, DetectLocal, NodeSettings, RulesetPlanner};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -26,8 +26,7 @@ pub(crate) struct Agent {
     pub(crate) planner: RulesetPlanner,
     pub(crate) table: Table,
     conntrack: Conntrack,
-    /// The last word about each destination
-    stale: BTreeMap<FlushTarget, BTreeSet<SocketAddr>>,
+    stale: Vec<ConntrackFlush>,
 }
 
 /// A cluster.
@@ -102,7 +101,7 @@ impl Agent {
             planner: RulesetPlanner::new(settings),
             table: table.expect("inside").expect("a table"),
             conntrack: conntrack.expect("inside").expect("conntrack"),
-            stale: BTreeMap::new(),
+            stale: Vec::new(),
         }
     }
 
@@ -112,9 +111,7 @@ impl Agent {
         self.table
             .apply(&update.transaction)
             .unwrap_or_else(|error| panic!("{error}\n{}", update.transaction));
-        let flushes = update.flush.into_iter();
-        self.stale
-            .extend(flushes.map(|flush| (flush.target, flush.keep)));
+        self.stale.extend(update.flush);
     }
 
     /// Forgets tracked connections that lead nowhere. Costs a walk over all entries of the whole

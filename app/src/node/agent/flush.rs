@@ -2,6 +2,7 @@
 
 use kernel::NetlinkError;
 use kernel::conntrack::{Conntrack, Entry, Flushed};
+use kernel::link::Links;
 use proxy::kernel::{ConntrackFlush, FlushTarget};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -45,10 +46,16 @@ impl Flushes {
 
     /// Forgets them, in one pass over all entries of UDP.
     pub(super) fn run(&self, conntrack: &mut Conntrack) -> Result<Flushed, NetlinkError> {
-        conntrack.flush(Some(UDP), |entry| self.is_stale(entry))
+        let unlisted = |(addresses, _): &NodePort| addresses.is_none();
+        let local = match self.node_ports.values().any(unlisted) {
+            true => local_addresses(),
+            false => BTreeSet::new(),
+        };
+        conntrack.flush(Some(UDP), |entry| self.is_stale(entry, &local))
     }
 
-    fn is_stale(&self, entry: &Entry) -> bool {
+    /// `local` are the addresses of this machine, where NodePorts answer on all of them.
+    fn is_stale(&self, entry: &Entry, local: &BTreeSet<IpAddr>) -> bool {
         let to = &entry.original;
         let address = SocketAddr::new(to.destination, to.destination_port);
         let now = SocketAddr::new(entry.reply.source, entry.reply.source_port);
@@ -59,15 +66,18 @@ impl Flushes {
         let Some((addresses, keep)) = self.node_ports.get(&port) else {
             return false;
         };
-        let ours = addresses.as_ref();
-        // Without a list, an address of this node is one that traffic was rewritten at or ends at;
-        // an entry that passes through unchanged to the same port elsewhere is not ours.
-        let is_ours = ours.map_or_else(
-            || entry.reply.source != to.destination || to.destination_port == now.port(),
-            |ours| ours.contains(&to.destination),
-        );
-        is_ours && !keep.contains(&now)
+        let ours = addresses.as_ref().unwrap_or(local);
+        ours.contains(&to.destination) && !keep.contains(&now)
     }
+}
+
+/// Those of the thread's network namespace.
+fn local_addresses() -> BTreeSet<IpAddr> {
+    let listed = Links::open_here().and_then(|mut links| links.addresses());
+    let listed =
+        listed.inspect_err(|error| tracing::warn!(%error, "stale flows of NodePorts stay"));
+    let listed = listed.unwrap_or_default().into_iter();
+    listed.map(|address| address.address).collect()
 }
 
 #[cfg(test)]
@@ -115,13 +125,31 @@ mod tests {
                 },
                 keep,
             },
+            ConntrackFlush {
+                target: FlushTarget::NodePort {
+                    ipv4: true,
+                    port: 30054,
+                    addresses: None,
+                },
+                keep: BTreeSet::new(),
+            },
         ]);
-        assert!(!flushes.is_stale(&entry("10.96.0.9:53", "10.0.0.1:53")));
-        assert!(flushes.is_stale(&entry("10.96.0.9:53", "10.0.0.2:53")));
-        assert!(flushes.is_stale(&entry("10.96.0.9:53", "10.96.0.9:53")));
-        assert!(!flushes.is_stale(&entry("10.96.0.8:53", "10.0.0.2:53")));
-        assert!(flushes.is_stale(&entry("192.0.2.1:30053", "10.0.0.2:53")));
-        assert!(!flushes.is_stale(&entry("192.0.2.1:30053", "10.0.0.1:53")));
-        assert!(!flushes.is_stale(&entry("192.0.2.77:30053", "192.0.2.77:30053")));
+        let local = BTreeSet::from(["192.0.2.2".parse().unwrap()]);
+        let stale = |to, by| flushes.is_stale(&entry(to, by), &local);
+        assert!(!stale("10.96.0.9:53", "10.0.0.1:53"));
+        assert!(stale("10.96.0.9:53", "10.0.0.2:53"));
+        assert!(stale("10.96.0.9:53", "10.96.0.9:53"));
+        assert!(!stale("10.96.0.8:53", "10.0.0.2:53"));
+        assert!(stale("192.0.2.1:30053", "10.0.0.2:53"));
+        assert!(!stale("192.0.2.1:30053", "10.0.0.1:53"));
+        assert!(!stale("192.0.2.77:30053", "192.0.2.77:30053"));
+        assert!(
+            stale("192.0.2.2:30054", "192.0.2.2:30054"),
+            "on any address of the machine"
+        );
+        assert!(
+            !stale("192.0.2.77:30054", "192.0.2.77:30054"),
+            "passing through"
+        );
     }
 }

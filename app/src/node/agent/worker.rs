@@ -9,6 +9,7 @@ use kernel::conntrack::Conntrack;
 use kernel::netns::Namespace;
 use kernel::nftables::{Table, Watch};
 use model::{ChangedKeys, Resource, Snapshot};
+use nft::Transaction;
 use proxy::kernel::{NodeSettings, RulesetPlanner, Update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -46,6 +47,8 @@ pub(super) struct Worker {
     leftovers_at: Option<Instant>,
     problems_at: Option<Instant>,
     check_every: Option<Duration>,
+    /// Number of changes of all tables, if ours are the only ones since the whole was compared
+    generation: Option<u32>,
     min_sync_period: Duration,
     last_sync: Option<Instant>,
     failures: u32,
@@ -89,6 +92,7 @@ impl Worker {
             leftovers_at: None,
             problems_at: None,
             check_every: options.check_every,
+            generation: None,
             min_sync_period: options.min_sync_period,
             last_sync: None,
             failures: 0,
@@ -214,7 +218,10 @@ impl Worker {
         }
         if self.in_step {
             match self.table.apply(&update.transaction) {
-                Ok(()) => self.synced(started, false),
+                Ok(()) => {
+                    self.counted(&update.transaction);
+                    self.synced(started, false);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "a transaction was refused");
                     self.in_step = false;
@@ -244,9 +251,15 @@ impl Worker {
                 let snapshot = read(&self.snapshot);
                 self.planner.update(&snapshot, &ChangedKeys::default())
             };
-            if self.in_step && self.table.apply(&update.transaction).is_err() {
-                self.in_step = false;
-                self.compare_at = Some(now);
+            if self.in_step {
+                match self.table.apply(&update.transaction) {
+                    Ok(()) => self.counted(&update.transaction),
+                    Err(error) => {
+                        tracing::debug!(%error, "chains out of use were not removed");
+                        self.in_step = false;
+                        self.compare_at = Some(now);
+                    }
+                }
             }
             self.flushes.add(update.flush);
         }
@@ -260,14 +273,34 @@ impl Worker {
         }
     }
 
+    /// One of our own transactions went in.
+    fn counted(&mut self, transaction: &Transaction) {
+        let more = u32::from(!transaction.is_empty());
+        self.generation = self
+            .generation
+            .map(|generation| generation.wrapping_add(more));
+    }
+
+    /// Nobody but us has changed any table since the whole was compared.
+    fn nothing_happened(&mut self) -> bool {
+        self.in_step
+            && self.foreign.is_none()
+            && self.generation.is_some()
+            && self.table.generation().ok() == self.generation
+    }
+
     /// Reads the whole and changes the difference.
     fn compare(&mut self) {
         let started = Instant::now();
         self.compare_at = self.check_every.map(|every| started + every);
+        if self.nothing_happened() {
+            return;
+        }
         let Outcome { steps, refused } = rules::bring(&mut self.table, &self.planner.desired());
         let was_in_step = std::mem::replace(&mut self.in_step, refused.is_empty());
         if refused.is_empty() {
             self.failures = 0;
+            self.generation = self.table.generation().ok();
             self.tell_repair(was_in_step, steps);
             self.synced(started, true);
         } else {
@@ -291,7 +324,7 @@ impl Worker {
 
     fn tell_repair(&mut self, was_in_step: bool, steps: usize) {
         let by = self.foreign.take();
-        if !was_in_step || steps == 0 {
+        if steps == 0 || (!was_in_step && by.is_none()) {
             return;
         }
         let by = by.unwrap_or_else(|| "somebody".to_owned());
@@ -307,10 +340,10 @@ impl Worker {
 
     /// Somebody else changed the table: look soon, later if that goes on and on.
     fn foreign(&mut self, by: String) {
+        self.foreign.get_or_insert(by);
         if !self.in_step {
             return;
         }
-        self.foreign.get_or_insert(by);
         let now = Instant::now();
         let calm = self.last_fight.is_none_or(|last| now - last > LONGEST);
         self.fights = if calm { 0 } else { self.fights + 1 };
@@ -335,6 +368,7 @@ impl Worker {
             };
             kind.observe(took);
             values.last_sync = seconds();
+            values.pending_since = None;
             values.services_pending = 0;
             values.endpoints_pending = 0;
             values.no_local = no_local;

@@ -1,0 +1,410 @@
+//! `portolan run --role node` in a laboratory: a node with two Pods, and an API server on the node.
+
+use crate::harness::{eventually, text};
+use kernel::lab::{Answer, Asking, Echo, Lab, Protocol, Shape};
+use kernel::netns::{Namespace, may_create};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const OBJECTS: &str = r#"
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec:
+  clusterIP: 10.96.5.5
+  ports:
+  - {name: tcp, port: 80, protocol: TCP, targetPort: 8080}
+  - {name: udp, port: 80, protocol: UDP, targetPort: 8080}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: kube-dns, namespace: kube-system}
+spec:
+  clusterIP: 10.96.0.10
+  ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53, protocol: TCP}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: edge, namespace: default}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  ports: [{port: 80}]
+"#;
+
+struct Bed {
+    lab: Lab,
+    dir: PathBuf,
+    server: Option<Child>,
+    agent: Option<Child>,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let shape = Shape {
+            nodes: 1,
+            pods_per_node: 2,
+            bridge: false,
+        };
+        let dir = std::env::temp_dir().join(format!("portolan-node-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).expect("a directory for the test");
+        std::fs::write(dir.join("resolv.conf"), "nameserver 127.0.0.1\n").expect("resolv.conf");
+        Self {
+            lab: Lab::build(shape).expect("the laboratory"),
+            dir,
+            server: None,
+            agent: None,
+        }
+    }
+
+    fn node(&self) -> &Namespace {
+        &self.lab.nodes[0].machine.namespace
+    }
+
+    fn log(&self, name: &str) -> Stdio {
+        let path = self.dir.join(name);
+        let file = File::options().create(true).append(true).open(path);
+        file.expect("a log file").into()
+    }
+
+    /// A program on the node.
+    fn on_node(&self, program: &str) -> Command {
+        inside(self.node(), program)
+    }
+
+    fn start_server(&mut self) {
+        let mut command = self.on_node(env!("CARGO_BIN_EXE_portolan"));
+        command.args(["up", "--no-runner", "--data-path", "userspace"]);
+        command
+            .args(["--service-cidr", "10.96.0.0/16", "--data-dir"])
+            .arg(self.dir.join("data"));
+        command.args([
+            "--api-listen",
+            "127.0.0.1:6443",
+            "--dns-listen",
+            "127.0.0.1:5353",
+        ]);
+        command.args([
+            "--http-listen",
+            "127.0.0.1:8081",
+            "--https-listen",
+            "127.0.0.1:8443",
+        ]);
+        command.stdout(Stdio::null()).stderr(self.log("server.log"));
+        self.server = Some(command.spawn().expect("the server starts"));
+        let ready = || self.try_kubectl(&["get", "--raw", "/readyz"], "");
+        let answer = eventually(ready, |answer| answer.as_deref() == Ok("ok"));
+        assert!(answer.is_ok());
+    }
+
+    fn start_agent(&mut self) {
+        let mut command = self.on_node(env!("CARGO_BIN_EXE_portolan"));
+        command.args([
+            "run",
+            "--role=node",
+            "--hostname-override=node1",
+            "--proxy-mode=nftables",
+        ]);
+        command.args([
+            "--cluster-cidr=10.244.0.0/16,fd00:10:244::/48",
+            "--service-counters",
+        ]);
+        command
+            .arg("--kubeconfig")
+            .arg(self.dir.join("node.kubeconfig"));
+        command
+            .arg("--resolv-conf")
+            .arg(self.dir.join("resolv.conf"));
+        // The limits of connection tracking belong to the machine that the test runs on.
+        command.args(["--conntrack-max-per-core=0"]);
+        command.stdout(Stdio::null()).stderr(self.log("agent.log"));
+        self.agent = Some(command.spawn().expect("the agent starts"));
+    }
+
+    fn try_kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+        use std::io::Write;
+        let mut command = self.on_node("kubectl");
+        command
+            .arg("--kubeconfig")
+            .arg(self.dir.join("data/kubeconfig"))
+            .args(arguments);
+        command.env("HOME", &self.dir).env_remove("KUBECONFIG");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .expect("kubectl is installed: cargo xtask tools");
+        let mut stdin = child.stdin.take().expect("stdin");
+        stdin.write_all(input.as_bytes()).expect("kubectl reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("kubectl ends");
+        match output.status.success() {
+            true => Ok(text(&output.stdout)),
+            false => Err(text(&output.stderr)),
+        }
+    }
+
+    fn kubectl(&self, arguments: &[&str], input: &str) -> String {
+        let done = self.try_kubectl(arguments, input);
+        done.unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}"))
+    }
+
+    /// The endpoints of Service `web`, by index of Pod.
+    fn endpoints(&self, pods: &[usize]) {
+        let each = pods.iter().map(|pod| {
+            let address = self.lab.pods[*pod].machine.addresses.v4;
+            format!("- {{addresses: [{address}], conditions: {{ready: true}}, nodeName: node1}}\n")
+        });
+        let each: String = each.collect();
+        let slice = |service: &str, ports: &str| {
+            format!(
+                "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: {service}-1\n  \
+                 labels: {{kubernetes.io/service-name: {service}}}\n\
+                 addressType: IPv4\nports: [{ports}]\nendpoints:\n{each}---\n"
+            )
+        };
+        let both = "{name: tcp, port: 8080, protocol: TCP}, {name: udp, port: 8080, protocol: UDP}";
+        let yaml = slice("web", both) + &slice("edge", "{port: 8080, protocol: TCP}");
+        self.kubectl(&["apply", "-f", "-"], &yaml);
+    }
+
+    /// A kubeconfig with the token of the manifest's ServiceAccount.
+    fn credentials(&self) {
+        let manifest = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../manifests/portolan-node.yaml"
+        );
+        self.kubectl(&["apply", "-f", manifest], "");
+        let token = self.kubectl(
+            &["create", "token", "portolan-node", "-n", "kube-system"],
+            "",
+        );
+        let admin = std::fs::read_to_string(self.dir.join("data/kubeconfig")).expect("kubeconfig");
+        let admin: serde_json::Value = serde_saphyr::from_str(&admin).expect("YAML");
+        let mut cluster = admin["clusters"][0].clone();
+        cluster["name"] = "c".into();
+        let file = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "clusters": [cluster],
+            "users": [{"name": "u", "user": {"token": token.trim()}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        });
+        std::fs::write(self.dir.join("node.kubeconfig"), file.to_string()).expect("a file");
+    }
+
+    fn asking(&self, protocol: Protocol) -> Asking<'_> {
+        Asking {
+            from: &self.lab.pods[0].machine.namespace,
+            source: None,
+            protocol,
+            to: "10.96.5.5:80".parse().expect("an address"),
+            patience: Duration::from_secs(2),
+        }
+    }
+
+    /// Who answers at the Service's address, once somebody of those wanted does.
+    fn answered_by(&self, protocol: Protocol, wanted: &[&str]) {
+        eventually(
+            || self.asking(protocol).ask(),
+            |answer| answer.who().is_some_and(|who| wanted.contains(&who)),
+        );
+    }
+
+    fn curl(&self, url: &str) -> String {
+        let mut command = self.on_node("curl");
+        let output = command
+            .args(["-sS", "--max-time", "5", url])
+            .output()
+            .expect("curl");
+        text(&output.stdout)
+    }
+
+    fn output(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self
+            .on_node(program)
+            .args(arguments)
+            .output()
+            .expect("it starts");
+        text(&output.stdout) + &text(&output.stderr)
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.join("agent.log")).unwrap_or_default();
+            eprintln!("agent:\n{log}");
+        }
+        for child in [self.agent.take(), self.server.take()]
+            .into_iter()
+            .flatten()
+        {
+            kill(child);
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn kill(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// A program inside a namespace.
+fn inside(namespace: &Namespace, program: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
+    command
+        .arg("enter")
+        .arg("--netns")
+        .arg(namespace.path())
+        .arg("--")
+        .arg(program);
+    command
+}
+
+fn installed(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
+
+#[test]
+fn a_node_of_a_cluster_lives_through_what_happens_to_it() {
+    if let Err(refusal) = may_create() {
+        eprintln!("skipped: {}", refusal.0);
+        return;
+    }
+    let mut bed = Bed::new();
+    let machines = bed.lab.pods.iter().map(|pod| &pod.machine);
+    let echoes: Vec<Echo> = machines
+        .map(|m| Echo::start(m, &[8080]).expect("an echo"))
+        .collect();
+    bed.start_server();
+    let address = bed.lab.nodes[0].machine.addresses.v4;
+    let node = "apiVersion: v1\nkind: Node\nmetadata: {name: node1}\n---\n".to_owned();
+    bed.kubectl(&["apply", "-f", "-"], &(node + OBJECTS));
+    let patch = format!(
+        "{{\"status\":{{\"addresses\":[{{\"type\":\"InternalIP\",\"address\":\"{address}\"}}]}}}}"
+    );
+    bed.kubectl(
+        &[
+            "patch",
+            "node",
+            "node1",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &patch,
+        ],
+        "",
+    );
+    bed.endpoints(&[0, 1]);
+    bed.credentials();
+    bed.start_agent();
+
+    // Services and DNS.
+    bed.answered_by(Protocol::Tcp, &["pod1", "pod2"]);
+    bed.answered_by(Protocol::Udp, &["pod1", "pod2"]);
+    let dig = || {
+        let mut dig = inside(&bed.lab.pods[1].machine.namespace, "dig");
+        dig.args([
+            "@10.96.0.10",
+            "+short",
+            "+tries=1",
+            "web.default.svc.cluster.local",
+        ]);
+        text(
+            &dig.output()
+                .expect("dig is installed: cargo xtask tools")
+                .stdout,
+        )
+    };
+    eventually(dig, |answer| answer.trim() == "10.96.5.5");
+
+    // What operators look at.
+    eventually(
+        || bed.curl("http://127.0.0.1:10256/healthz"),
+        |body| body.contains("\"nodeEligible\":true"),
+    );
+    assert_eq!(bed.curl("http://127.0.0.1:10249/proxyMode"), "nftables");
+    let metrics = bed.curl("http://127.0.0.1:10249/metrics");
+    for wanted in [
+        "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"}",
+        "portolan_service_packets_total{namespace=\"default\",service=\"web\",port=\"tcp\"}",
+        "coredns_dns_requests_total",
+    ] {
+        assert!(
+            metrics.contains(wanted),
+            "{wanted} is missing in\n{metrics}"
+        );
+    }
+    let port = bed.kubectl(
+        &[
+            "get",
+            "service",
+            "edge",
+            "-o",
+            "jsonpath={.spec.healthCheckNodePort}",
+        ],
+        "",
+    );
+    let url = format!("http://{address}:{}/", port.trim());
+    eventually(
+        || bed.curl(&url),
+        |body| body.contains("\"localEndpoints\": 2"),
+    );
+
+    // A connection stays through the loss of the API server and of the agent, and new ones come.
+    let stream = bed.asking(Protocol::Tcp).connect().expect("a connection");
+    let who = Answer::on_stream(&stream);
+    assert!(who.who().is_some(), "{who:?}");
+    kill(bed.server.take().expect("the server"));
+    bed.answered_by(Protocol::Tcp, &["pod1", "pod2"]);
+    kill(bed.agent.take().expect("the agent"));
+    bed.answered_by(Protocol::Tcp, &["pod1", "pod2"]);
+    bed.start_agent();
+    bed.answered_by(Protocol::Tcp, &["pod1", "pod2"]);
+    bed.start_server();
+    bed.endpoints(&[1]);
+    for _ in 0..3 {
+        bed.answered_by(Protocol::Udp, &["pod2"]);
+        bed.answered_by(Protocol::Tcp, &["pod2"]);
+    }
+    assert_eq!(
+        Answer::on_stream(&stream).who(),
+        who.who(),
+        "the old connection lives on"
+    );
+    eventually(
+        || bed.curl("http://127.0.0.1:10256/livez"),
+        |body| body.contains("\"healthy\":true"),
+    );
+
+    // Somebody flushes all rules.
+    if installed("nft") {
+        eventually(
+            || bed.output("nft", &["list", "ruleset"]),
+            |rules| rules.contains("table inet portolan"),
+        );
+        bed.output("nft", &["flush", "ruleset"]);
+        bed.answered_by(Protocol::Tcp, &["pod2"]);
+        let events = || bed.kubectl(&["get", "events", "-o", "jsonpath={.items[*].reason}"], "");
+        eventually(events, |reasons| reasons.contains("RulesetRepaired"));
+    } else {
+        eprintln!("skipped: nft is not installed, so nobody flushes the rules");
+    }
+
+    // Nothing is refused, nothing stays.
+    let log = std::fs::read_to_string(bed.dir.join("agent.log")).expect("the log");
+    assert!(!log.contains("forbidden"), "{log}");
+    kill(bed.agent.take().expect("the agent"));
+    let clean = bed.output(env!("CARGO_BIN_EXE_portolan"), &["run", "--cleanup"]);
+    assert!(clean.contains("and 1 addresses"), "{clean}");
+    assert_eq!(bed.output("nft", &["list", "ruleset"]), "");
+    let loopback = bed.output("ip", &["address", "show", "dev", "lo"]);
+    assert!(!loopback.contains("10.96.0.10"), "{loopback}");
+    drop(echoes);
+}
