@@ -14,6 +14,7 @@
 //! repaired. What the kernel refuses is set aside, told, and tried again with a growing delay.
 
 mod flush;
+mod forget;
 mod rules;
 mod worker;
 

@@ -1,6 +1,6 @@
 //! The thread itself.
 
-use super::flush::Flushes;
+use super::forget::Forgetter;
 use super::rules::{self, Outcome};
 use super::{AgentNotice, AgentOptions, Message, Report, SharedSnapshot, TABLE, Told, lock};
 use crate::node::metrics::{NodeMetrics, seconds};
@@ -10,7 +10,7 @@ use kernel::netns::Namespace;
 use kernel::nftables::{Table, Watch};
 use model::{ChangedKeys, Resource, Snapshot};
 use nft::Transaction;
-use proxy::kernel::{NodeSettings, RulesetPlanner, Update};
+use proxy::kernel::{ConntrackFlush, NodeSettings, RulesetPlanner, Update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,11 +33,12 @@ pub(super) struct Worker {
     planner: RulesetPlanner,
     snapshot: SharedSnapshot,
     table: Table,
-    conntrack: Conntrack,
+    forgetter: Forgetter,
     report: Arc<Mutex<Report>>,
     notify: Box<dyn Fn(AgentNotice) + Send>,
     metrics: Arc<NodeMetrics>,
-    flushes: Flushes,
+    /// For when new packets find their way
+    flushes: Vec<ConntrackFlush>,
     /// The kernel holds what the planner planned, as far as we know
     in_step: bool,
     begun: bool,
@@ -76,15 +77,16 @@ impl Worker {
         let stopped = Arc::new(AtomicBool::new(false));
         let watch = Watch::open(&mut table).context("changes of nf_tables")?;
         watch_foreign(watch, inbox, stopped.clone())?;
+        let conntrack = Conntrack::open().context("connection tracking")?;
         Ok(Self {
             planner: RulesetPlanner::new(options.settings),
             snapshot,
             table,
-            conntrack: Conntrack::open().context("connection tracking")?,
+            forgetter: Forgetter::start(conntrack, options.metrics.clone())?,
             report,
             notify: options.notify,
             metrics: options.metrics,
-            flushes: Flushes::default(),
+            flushes: Vec::new(),
             in_step: false,
             begun: false,
             begin: options.begin,
@@ -208,7 +210,7 @@ impl Worker {
     }
 
     fn apply(&mut self, update: Update, started: Instant, first: bool) {
-        self.flushes.add(update.flush);
+        self.flushes.extend(update.flush);
         if !update.localhost.steps.is_empty() {
             (self.notify)(AgentNotice::Localhost(update.localhost));
         }
@@ -261,7 +263,7 @@ impl Worker {
                     }
                 }
             }
-            self.flushes.add(update.flush);
+            self.flushes.extend(update.flush);
         }
         if self.compare_at.is_some_and(|at| at <= now) {
             self.compare();
@@ -383,18 +385,7 @@ impl Worker {
 
     /// Forgets tracked connections, now that new packets find their way.
     fn forget(&mut self) {
-        if self.flushes.is_empty() {
-            return;
-        }
-        let started = Instant::now();
-        let flushes = std::mem::take(&mut self.flushes);
-        match flushes.run(&mut self.conntrack) {
-            Ok(flushed) => self.metrics.with(|values| {
-                values.conntrack.observe(started.elapsed());
-                values.conntrack_deleted += u64::try_from(flushed.deleted).unwrap_or(0);
-            }),
-            Err(error) => tracing::warn!(%error, "stale connections of UDP stay"),
-        }
+        self.forgetter.forget(std::mem::take(&mut self.flushes));
     }
 
     fn programmed(&self, told: &Told) {
