@@ -129,6 +129,8 @@ fn loads(size: Size, options: &Options) -> Result<()> {
             of(|peer| peer.added),
         ),
         row("one Service added, p99", "µs", ours.added.p99, None),
+        row("one endpoint more, p50", "µs", ours.grown.p50, None),
+        row("one endpoint more, p99", "µs", ours.grown.p99, None),
         row(
             "one endpoint replaced, p50",
             "µs",

@@ -102,6 +102,19 @@ pub(super) fn slice(size: Size, number: usize, replaced: Option<usize>) -> Resul
     )
 }
 
+/// The EndpointSlice of a Service that has one endpoint more.
+pub(super) fn grown(size: Size, number: usize) -> Result<Event> {
+    let (namespace, name) = name(number);
+    let mut addresses = addresses(size, number, None);
+    addresses.push(pod_ip(size.total() + 2_000_000 + number));
+    slice_of(
+        &namespace,
+        &name,
+        TARGET,
+        addresses.into_iter().map(Member::ready),
+    )
+}
+
 /// One endpoint.
 pub(super) struct Member {
     pub(super) address: Ipv4Addr,

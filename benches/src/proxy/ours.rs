@@ -22,6 +22,7 @@ pub(super) struct Figures {
     pub(super) restart_cpu: f64,
     /// In microseconds
     pub(super) added: Spread,
+    pub(super) grown: Spread,
     pub(super) replaced: Spread,
     /// In megabytes
     pub(super) resident: f64,
@@ -108,12 +109,12 @@ pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
     let events = cluster::events(size).collect::<Result<Vec<_>>>()?;
     let mut parts = Vec::new();
     let (mut restarts, mut restart_cpus) = (Vec::new(), Vec::new());
-    let (mut added, mut replaced) = (Vec::new(), Vec::new());
+    let mut single = Changes::default();
     for _ in 0..rounds {
         let inside = || -> Result<()> {
             let mut node = Node::new()?;
             parts.push(node.take(events.iter())?);
-            changes(&mut node, size, &mut added, &mut replaced)
+            changes(&mut node, size, &mut single)
         };
         Namespace::create()?.run(inside)??;
         let (time, cpu) = Namespace::create()?.run(|| restart(&events))??;
@@ -128,8 +129,9 @@ pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
         cold_cpu: middle.cpu,
         restart: median(restarts),
         restart_cpu: median(restart_cpus),
-        added: spread(&added),
-        replaced: spread(&replaced),
+        added: spread(&single.added),
+        grown: spread(&single.grown),
+        replaced: spread(&single.replaced),
         resident: resident_of_a_child(size)?,
     })
 }
@@ -152,13 +154,15 @@ fn cpu() -> f64 {
     nanoseconds.unwrap_or(0.0) / 1e6
 }
 
-/// Single changes, one transaction each.
-fn changes(
-    node: &mut Node,
-    size: Size,
-    added: &mut Vec<Duration>,
-    replaced: &mut Vec<Duration>,
-) -> Result<()> {
+/// Times of single changes, one transaction each.
+#[derive(Default)]
+struct Changes {
+    added: Vec<Duration>,
+    grown: Vec<Duration>,
+    replaced: Vec<Duration>,
+}
+
+fn changes(node: &mut Node, size: Size, times: &mut Changes) -> Result<()> {
     for number in 0..200 {
         let number = size.services + number;
         let events = [
@@ -167,14 +171,20 @@ fn changes(
         ];
         let begin = Instant::now();
         node.take(events.iter())?;
-        added.push(begin.elapsed());
+        times.added.push(begin.elapsed());
+    }
+    for number in 0..200.min(size.services) {
+        let event = cluster::grown(size, number)?;
+        let begin = Instant::now();
+        node.take([&event].into_iter())?;
+        times.grown.push(begin.elapsed());
     }
     for number in 0..1000 {
         let service = (number * 7919) % size.services;
         let event = cluster::slice(size, service, Some(number))?;
         let begin = Instant::now();
         node.take([&event].into_iter())?;
-        replaced.push(begin.elapsed());
+        times.replaced.push(begin.elapsed());
     }
     Ok(())
 }
