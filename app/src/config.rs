@@ -1,6 +1,6 @@
 //! Options of `portolan up`: flags, then the configuration file, then defaults.
 
-use crate::datapath::{Asked, Chosen, DataPath, Kept, choose};
+use crate::datapath::{Asked, Chosen, DataPath, Kept, Rootless, choose};
 use anyhow::{Context, bail};
 use clap::Args;
 use model::Cidr;
@@ -120,7 +120,7 @@ impl UpOptions {
 
     fn resolve_where(
         &self,
-        possible: impl FnOnce() -> Result<(), String>,
+        possible: impl FnOnce(Rootless) -> Result<(), String>,
     ) -> anyhow::Result<Config> {
         let file = self
             .config
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn defaults_need_no_privilege_and_stay_on_loopback() {
-        let config = options().resolve_where(|| Err(String::new())).unwrap();
+        let config = options().resolve_where(|_| Err(String::new())).unwrap();
         for address in [
             config.api_listen,
             config.dns_listen,
@@ -314,7 +314,7 @@ mod tests {
         ] {
             let mut options = options();
             change(&mut options);
-            let error = options.resolve_where(|| Err(String::new())).unwrap_err();
+            let error = options.resolve_where(|_| Err(String::new())).unwrap_err();
             let error = format!("{error:#}");
             assert!(error.contains(text), "{error}");
         }

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::datapath::DataPath;
 use crate::network::{Gate, NodeAddresses, NodeNetwork};
 use crate::node::agent::{Agent, AgentNotice, AgentOptions, SharedSnapshot};
+use crate::node::metrics::NodeMetrics;
 use anyhow::Context;
 use apid::Client;
 use model::{Cidr, EventNote, ObjectKey, Protocol, Resource, View as _, Write};
@@ -142,7 +143,7 @@ impl Inside {
         config: &Config,
         client: &Client,
         snapshot: SharedSnapshot,
-    ) -> anyhow::Result<Agent> {
+    ) -> anyhow::Result<(Agent, Arc<NodeMetrics>)> {
         let namespace = self.network.namespace().clone();
         let chosen = &config.chosen;
         let settings = node_settings(&config.node_name, &chosen.pods, &chosen.services);
@@ -157,7 +158,8 @@ impl Inside {
                 });
             }
         });
-        Agent::start(options, snapshot)
+        let metrics = options.metrics.clone();
+        Ok((Agent::start(options, snapshot)?, metrics))
     }
 
     /// Makes the Service by which the cluster's DNS is known.

@@ -1,5 +1,6 @@
 //! `/metrics`: the parts' own metrics, under the names of the systems they replace.
 
+use crate::node::metrics::NodeMetrics;
 use relay::Relay;
 use std::sync::{Arc, OnceLock};
 
@@ -13,13 +14,25 @@ struct Parts {
     dns: Arc<dnsd::Metrics>,
     httpd: std::sync::Weak<httpd::Server>,
     relay: Relay,
+    node: Option<Arc<NodeMetrics>>,
 }
 
 impl Sources {
     /// From now on there is something to show.
-    pub(crate) fn set(&self, dns: Arc<dnsd::Metrics>, httpd: Arc<httpd::Server>, relay: Relay) {
-        let httpd = Arc::downgrade(&httpd);
-        let _ = self.parts.set(Parts { dns, httpd, relay });
+    pub(crate) fn set(
+        &self,
+        dns: Arc<dnsd::Metrics>,
+        httpd: &Arc<httpd::Server>,
+        relay: Relay,
+        node: Option<Arc<NodeMetrics>>,
+    ) {
+        let httpd = Arc::downgrade(httpd);
+        let _ = self.parts.set(Parts {
+            dns,
+            httpd,
+            relay,
+            node,
+        });
     }
 
     /// Everything in Prometheus's text form.
@@ -30,6 +43,9 @@ impl Sources {
         };
         text.push_str(&parts.dns.render());
         text.push_str(&parts.relay.metrics());
+        if let Some(node) = &parts.node {
+            text.push_str(&node.render());
+        }
         if let Some(httpd) = parts.httpd.upgrade() {
             text.push_str(&httpd.metrics());
         }

@@ -159,14 +159,15 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
         ..proxy::Settings::default()
     });
     relay.apply(&proxy.replan_all(&snapshot));
-    scrape.set(dns.metrics().clone(), httpd.clone(), relay.clone());
     spawn_controllers(config, &api, client.clone())?;
     let snapshot = Arc::new(RwLock::new(snapshot));
     let agent = inside
         .as_ref()
         .map(|inside| inside.start_agent(config, &client, snapshot.clone()))
-        .transpose()?
-        .map(Arc::new);
+        .transpose()?;
+    let (agent, measured) = agent.unzip();
+    let agent = agent.map(Arc::new);
+    scrape.set(dns.metrics().clone(), &httpd, relay.clone(), measured);
     let marker = marker(config, inside.as_ref(), &api, &dns, &httpd);
     let plane = DataPlane {
         problems: Problems::new(client.clone(), &config.data_dir, config.runner),

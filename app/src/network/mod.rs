@@ -17,6 +17,7 @@ mod pod;
 pub(crate) use addresses::{NodeAddresses, ipv6};
 pub(crate) use gate::Gate;
 
+use crate::datapath::Rootless;
 use anyhow::Context;
 use kernel::link::{Links, Route, forward, sysctl};
 use kernel::netns::Namespace;
@@ -165,8 +166,15 @@ fn at_once(namespace: &Namespace) -> io::Result<()> {
 ///
 /// # Errors
 /// Why not, in words.
-pub(crate) fn possible() -> Result<(), String> {
-    kernel::netns::may_create().map_err(|refusal| refusal.to_string())?;
+pub(crate) fn possible(rootless: Rootless) -> Result<(), String> {
+    match (kernel::netns::may_create(), rootless) {
+        (Ok(()), _) => {}
+        (Err(refusal), Rootless::Refused) => return Err(refusal.to_string()),
+        (Err(refusal), Rootless::Allowed) => {
+            become_root().map_err(|why| format!("{refusal}; {why}"))?;
+            kernel::netns::may_create().map_err(|refusal| refusal.to_string())?;
+        }
+    }
     let ranges: Vec<Cidr> = ["10.244.0.0/16"]
         .iter()
         .filter_map(|r| r.parse().ok())
@@ -175,4 +183,17 @@ pub(crate) fn possible() -> Result<(), String> {
     let network = network.map_err(|error| format!("{error:#}"))?;
     let entered = network.pod_network(&[]).map(drop);
     entered.map_err(|error| format!("{error:#}"))
+}
+
+/// Enters a user namespace; a thread that has just ended may still be counted by the kernel.
+fn become_root() -> Result<(), String> {
+    let mut last = String::new();
+    for _ in 0..20 {
+        match kernel::netns::become_root() {
+            Ok(()) => return Ok(()),
+            Err(refusal) => last = refusal.to_string(),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Err(last)
 }

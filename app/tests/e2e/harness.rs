@@ -15,6 +15,8 @@ pub(crate) struct Up {
     child: Child,
     dir: PathBuf,
     arguments: Vec<String>,
+    /// Words before the program, which take rights away
+    weaken: Vec<String>,
 }
 
 static NEXT: AtomicU8 = AtomicU8::new(0);
@@ -27,7 +29,7 @@ impl Up {
             format!("--service-cidr=127.{}.0.0/16", 100 + 2 * n),
             format!("--pod-cidr=127.{}.0.0/16", 101 + 2 * n),
         ];
-        Self::begin(n, ranges, arguments)
+        Self::begin(n, Vec::new(), ranges, arguments)
     }
 
     /// Starts a server with the ranges that it chooses itself: that goes through the kernel where
@@ -38,26 +40,29 @@ impl Up {
             return None;
         }
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        Some(Self::begin(n, Vec::new(), arguments))
+        Some(Self::begin(n, Vec::new(), Vec::new(), arguments))
     }
 
-    /// Starts a server that may make no network namespace, with the ranges that it chooses.
-    pub(crate) fn start_weak() -> Self {
+    /// Starts a server with fewer rights, by these words before the program, with the ranges that
+    /// it chooses.
+    pub(crate) fn start_weak(weaken: &[&str], arguments: &[&str]) -> Self {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self::begin(n, vec![WEAK.to_owned()], &[])
+        let weaken = weaken.iter().map(|word| (*word).to_owned()).collect();
+        Self::begin(n, weaken, Vec::new(), arguments)
     }
 
-    fn begin(n: u8, mut all: Vec<String>, arguments: &[&str]) -> Self {
+    fn begin(n: u8, weaken: Vec<String>, mut all: Vec<String>, arguments: &[&str]) -> Self {
         let dir = std::env::temp_dir().join(format!("portolan-e2e-{}-{n}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         all.push(format!("--load-balancer-cidr=127.98.{n}.0/24"));
         all.push("--dns-upstream=127.0.0.1:9".to_owned());
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let child = spawn(&dir, &all);
+        let child = spawn(&dir, &weaken, &all);
         let mut up = Self {
             child,
             dir,
             arguments: all,
+            weaken,
         };
         up.wait_ready();
         up
@@ -85,7 +90,7 @@ impl Up {
         self.child.kill().expect("the server can be killed");
         self.child.wait().expect("the server ends");
         between();
-        self.child = spawn(&self.dir, &self.arguments);
+        self.child = spawn(&self.dir, &self.weaken, &self.arguments);
         self.wait_ready();
     }
 
@@ -241,21 +246,11 @@ impl Drop for Up {
     }
 }
 
-/// Stands among the arguments of a server that runs without `CAP_SYS_ADMIN`.
-const WEAK: &str = "WEAK";
-
-fn spawn(dir: &Path, arguments: &[String]) -> Child {
-    let weak = arguments.iter().any(|argument| argument == WEAK);
-    let mut command = match weak {
-        false => Command::new(env!("CARGO_BIN_EXE_portolan")),
-        true => {
-            let mut command = Command::new("setpriv");
-            command.args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]);
-            command.arg(env!("CARGO_BIN_EXE_portolan"));
-            command
-        }
-    };
-    let arguments = arguments.iter().filter(|argument| *argument != WEAK);
+fn spawn(dir: &Path, weaken: &[String], arguments: &[String]) -> Child {
+    let program = env!("CARGO_BIN_EXE_portolan").to_owned();
+    let mut words = weaken.iter().cloned().chain([program]);
+    let mut command = Command::new(words.next().expect("the program at least"));
+    command.args(words);
     command.args(["up", "--data-dir"]).arg(dir);
     for flag in [
         "--api-listen",

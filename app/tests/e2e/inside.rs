@@ -43,6 +43,11 @@ spec:
 fn two(arguments: &[&str]) -> Option<Up> {
     let up = Up::start_inside(arguments)?;
     assert_eq!(up.marker()["data_path"], "nftables");
+    Some(prepared(up))
+}
+
+/// With the objects above, which are ready.
+fn prepared(up: Up) -> Up {
     eventually(
         || up.kubectl(&["get", "serviceaccount", "-o", "name"]),
         |name| name.contains("default"),
@@ -55,7 +60,7 @@ fn two(arguments: &[&str]) -> Option<Up> {
         "--for=condition=Ready",
         "--timeout=60s",
     ]);
-    Some(up)
+    up
 }
 
 /// Runs a command in the Pod `client`: what it prints, whether it succeeds or not.
@@ -303,30 +308,64 @@ fn marked(up: &Up) -> Vec<u32> {
     pids.filter(has_mark).collect()
 }
 
+/// Takes the right to make namespaces away; a user namespace would give it back.
+const NO_RIGHT: [&str; 3] = [
+    "setpriv",
+    "--bounding-set=-sys_admin",
+    "--inh-caps=-sys_admin",
+];
+
 #[test]
 fn without_the_right_to_namespaces_it_falls_back_and_says_so() {
     if kernel::netns::may_create().is_err() {
         // Every other test of this folder shows the fall-back then.
         return;
     }
-    let dir = std::env::temp_dir().join(format!("portolan-e2e-weak-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&dir);
-    // Nobody's user may not read where this binary is built; without the capability it is enough.
-    let mut command = Command::new("setpriv");
-    command.args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]);
-    command.arg(env!("CARGO_BIN_EXE_portolan"));
-    command
-        .args(["up", "--data-path=nftables", "--data-dir"])
-        .arg(&dir);
-    let output = command.output().expect("setpriv is there (util-linux)");
-    let told = text(&output.stderr);
-    assert!(!output.status.success(), "{told}");
-    assert!(told.contains("CAP_SYS_ADMIN"), "{told}");
-
-    let up = Up::start_weak();
+    let up = Up::start_weak(&NO_RIGHT, &[]);
     let marker: Value = up.marker();
     assert_eq!(marker["data_path"], "userspace");
     let why = marker["fallback"].as_str().unwrap_or_default();
     assert!(why.contains("CAP_SYS_ADMIN"), "{marker}");
     assert_eq!(marker["pod_cidrs"][0], "127.244.0.0/16");
+}
+
+#[test]
+fn asked_for_in_vain_it_does_not_start() {
+    if kernel::netns::may_create().is_err() {
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("portolan-e2e-vain-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    // In a user namespace that may have no network namespaces, and so its children neither.
+    let none = "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c", none, "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_portolan"));
+    command
+        .args(["up", "--data-path=nftables", "--data-dir"])
+        .arg(&dir);
+    let output = command.output().expect("unshare is there (util-linux)");
+    let told = text(&output.stderr);
+    assert!(
+        !output.status.success() && told.contains("--data-path nftables: "),
+        "{told}"
+    );
+    assert!(!dir.exists(), "nothing is made");
+}
+
+#[test]
+fn a_user_namespace_gives_the_right_to_whoever_asks_for_it() {
+    let mut trial = Command::new(NO_RIGHT[0]);
+    trial
+        .args(&NO_RIGHT[1..])
+        .args(["unshare", "--user", "--net", "true"]);
+    if !trial.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no user namespaces");
+        return;
+    }
+    let up = Up::start_weak(&NO_RIGHT, &["--data-path=nftables"]);
+    assert_eq!(up.marker()["data_path"], "nftables");
+    let up = prepared(up);
+    let page = || ask(&up, &["curl", "-sS", "--max-time", "5", "http://web/"]);
+    eventually(page, |page| page.contains("Directory listing"));
 }
