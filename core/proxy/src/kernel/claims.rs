@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use crate::Frontend;
 use model::{NamespacedName, Protocol};
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -53,53 +54,48 @@ impl Claimants {
 }
 
 impl Claims {
-    /// Puts in what a Service claims.
-    pub(super) fn add(&mut self, id: &NamespacedName, entry: &Entry) {
+    /// Puts in what a Service claims. All that claim the same, itself included, become rivals, of
+    /// whom [`Claims::grant`] says who has what; without rivals everything is granted.
+    pub(super) fn add(
+        &mut self,
+        id: &NamespacedName,
+        entry: &Entry,
+        rivals: &mut BTreeSet<NamespacedName>,
+    ) {
         for (claimed, claim) in claims_of(id, entry) {
-            match self.claims.get_mut(&claimed) {
-                None => {
-                    self.claims.insert(claimed, Claimants::One(claim));
+            match self.claims.entry(claimed) {
+                MapEntry::Vacant(place) => {
+                    place.insert(Claimants::One(claim));
                 }
-                Some(Claimants::Several(claims)) => {
+                MapEntry::Occupied(mut place) => {
+                    let mut claims: BTreeSet<Claim> = place.get().iter().cloned().collect();
                     claims.insert(claim);
-                }
-                Some(one) => {
-                    let mut claims: BTreeSet<Claim> = one.iter().cloned().collect();
-                    claims.insert(claim);
-                    *one = Claimants::Several(claims);
+                    rivals.extend(claims.iter().map(|claim| claim.service.clone()));
+                    place.insert(Claimants::Several(claims));
                 }
             }
         }
     }
 
-    /// Takes out what a Service claimed.
-    pub(super) fn remove(&mut self, id: &NamespacedName, entry: &Entry) {
+    /// Takes out what a Service claimed. All that claimed the same become rivals.
+    pub(super) fn remove(
+        &mut self,
+        id: &NamespacedName,
+        entry: &Entry,
+        rivals: &mut BTreeSet<NamespacedName>,
+    ) {
         for (claimed, claim) in claims_of(id, entry) {
             let empty = match self.claims.get_mut(&claimed) {
                 None => false,
                 Some(Claimants::One(_)) => true,
                 Some(Claimants::Several(claims)) => {
+                    rivals.extend(claims.iter().map(|claim| claim.service.clone()));
                     claims.remove(&claim);
                     claims.is_empty()
                 }
             };
             if empty {
                 self.claims.remove(&claimed);
-            }
-        }
-    }
-
-    /// The other Services that want something which this one wants or wanted.
-    pub(super) fn rivals(
-        &self,
-        id: &NamespacedName,
-        entry: &Entry,
-        rivals: &mut BTreeSet<NamespacedName>,
-    ) {
-        for claimed in claimed_by(entry) {
-            if let Some(Claimants::Several(claims)) = self.claims.get(&claimed) {
-                let others = claims.iter().filter(|claim| claim.service != *id);
-                rivals.extend(others.map(|claim| claim.service.clone()));
             }
         }
     }
@@ -133,10 +129,6 @@ impl Claims {
         let first = self.claims.get(&claimed).and_then(Claimants::first);
         first.map(|claim| &claim.service)
     }
-}
-
-fn claimed_by(entry: &Entry) -> impl Iterator<Item = Claimed> {
-    with_kind(entry).map(|(claimed, _)| claimed)
 }
 
 fn claims_of(id: &NamespacedName, entry: &Entry) -> impl Iterator<Item = (Claimed, Claim)> {

@@ -87,19 +87,34 @@ impl SharedCounts {
         self.counts.keys().copied()
     }
 
-    pub(super) fn change(&mut self, thing: Shared, more: bool, draft: &mut Draft) {
-        let count = self.counts.get(&thing).copied().unwrap_or(0);
-        draft.shared_before.entry(thing).or_insert(count > 0);
-        match (more, count) {
-            (true, count) => {
-                self.counts.insert(thing, count + 1);
-            }
-            (false, 0 | 1) => {
-                self.counts.remove(&thing);
-            }
-            (false, count) => {
-                self.counts.insert(thing, count - 1);
-            }
+    /// One Service more wants the thing.
+    pub(super) fn more(&mut self, thing: Shared, draft: &mut Draft) {
+        let count = self.counts.entry(thing).or_insert(0);
+        *count += 1;
+        if *count > 1 {
+            return;
+        }
+        match shared_element(thing) {
+            Some((set, key)) => draft.add(set, bare(key)),
+            None => draft.prefixes_changed = true,
+        }
+    }
+
+    /// One Service less wants it.
+    pub(super) fn less(&mut self, thing: Shared, draft: &mut Draft) {
+        let Some(count) = self.counts.get_mut(&thing) else {
+            return;
+        };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        self.counts.remove(&thing);
+        // Should another Service want it later in the same batch, it goes and comes; whoever loses
+        // it had it before, so that it never comes and goes.
+        match shared_element(thing) {
+            Some((set, key)) => draft.delete(set, bare(key)),
+            None => draft.prefixes_changed = true,
         }
     }
 }
@@ -117,7 +132,8 @@ pub(super) struct Draft {
     pub(super) rules: Vec<Op>,
     /// Steps after all others
     pub(super) last: Vec<Op>,
-    shared_before: BTreeMap<Shared, bool>,
+    /// A length of source ranges came or went
+    pub(super) prefixes_changed: bool,
 }
 
 impl Draft {
@@ -127,23 +143,6 @@ impl Draft {
 
     pub(super) fn add(&mut self, set: SetKey, element: Element) {
         self.adds.entry(set).or_default().push(element);
-    }
-
-    /// Turns changed counts into elements. True when a length of source ranges came or went.
-    pub(super) fn settle_shared(&mut self, counts: &SharedCounts) -> bool {
-        let mut prefixes = false;
-        for (thing, before) in std::mem::take(&mut self.shared_before) {
-            let now = counts.counts.contains_key(&thing);
-            if now == before {
-                continue;
-            }
-            match shared_element(thing) {
-                Some((set, key)) if now => self.add(set, bare(key)),
-                Some((set, key)) => self.delete(set, bare(key)),
-                None => prefixes = true,
-            }
-        }
-        prefixes
     }
 
     /// Rules of a chain, in the place of those it has.

@@ -58,6 +58,9 @@ impl Gone {
 
     /// Marks what went, unmarks what came back.
     pub(super) fn settle(&mut self, draft: &mut Draft) {
+        if self.touched.is_empty() {
+            return;
+        }
         let mut mark = Vec::new();
         let mut unmark = Vec::new();
         for (at, before) in std::mem::take(&mut self.touched) {

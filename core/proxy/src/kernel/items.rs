@@ -5,7 +5,7 @@ use super::entry::{Entry, PortPlan};
 use super::sets::SetId;
 use super::shape::{Choice, Kind, Pick, Shape};
 use super::steps::Via;
-use super::{NodeSettings, consistent};
+use super::{NodeSettings, consistent, weights};
 use crate::Frontend;
 use model::{NamespacedName, Protocol};
 use nft::{Data, Element, Family, Value, Verdict};
@@ -255,10 +255,18 @@ impl<'a> Items<'a> {
     }
 
     fn add_slots(&mut self, set: SetId, plan: &PortPlan, identity: Data, members: &[Member]) {
-        for (slot, at) in plan.slots(members).into_iter().enumerate() {
+        let family = plan.family();
+        let mut put = |slot: usize, at| {
             let key = identity.number(slot as u32);
             let carry = Carry::Data(with_endpoint(Data::EMPTY, at));
-            self.put(set, plan.family(), key, carry, None);
+            self.put(set, family, key, carry, None);
+        };
+        if plan.choice == Choice::Random && weights::is_even(members) {
+            let all = members.iter().enumerate();
+            all.for_each(|(slot, member)| put(slot, member.at));
+        } else {
+            let all = plan.slots(members).into_iter().enumerate();
+            all.for_each(|(slot, at)| put(slot, at));
         }
     }
 
@@ -330,7 +338,8 @@ pub(super) fn slot_count(plan: &PortPlan, members: &[Member]) -> u32 {
         return 0;
     }
     match plan.choice {
-        Choice::Random => super::weights::reduced(members).iter().sum::<usize>() as u32,
+        Choice::Random if weights::is_even(members) => members.len() as u32,
+        Choice::Random => weights::reduced(members).iter().sum::<usize>() as u32,
         Choice::Source | Choice::SourceAndPort => consistent::SLOTS,
     }
 }

@@ -186,8 +186,7 @@ impl RulesetPlanner {
         let mut rivals = BTreeSet::new();
         for id in services {
             let before = self.entries.remove(id).unwrap_or_default();
-            self.claims.rivals(id, &before, &mut rivals);
-            self.claims.remove(id, &before);
+            self.claims.remove(id, &before, &mut rivals);
             steps.push(Replaced {
                 id: id.clone(),
                 before,
@@ -196,8 +195,7 @@ impl RulesetPlanner {
         }
         for step in &mut steps {
             if let Some(entry) = plan_entry(snapshot, &step.id, &self.settings) {
-                self.claims.add(&step.id, &entry);
-                self.claims.rivals(&step.id, &entry, &mut rivals);
+                self.claims.add(&step.id, &entry, &mut rivals);
                 step.after = Some(entry);
             }
         }
@@ -212,7 +210,7 @@ impl RulesetPlanner {
         }
         for Replaced { id, before, after } in steps {
             let mut after = after;
-            if let Some(after) = &mut after {
+            if let Some(after) = after.as_mut().filter(|_| rivals.contains(&id)) {
                 self.claims.grant(&id, after);
             }
             self.change(&id, &before, after.as_ref(), old, &mut draft);
@@ -251,12 +249,12 @@ impl RulesetPlanner {
         let is_in = |all: &[Shared], thing| all.binary_search(thing).is_ok();
         for thing in &present.shared {
             if !is_in(&wanted.shared, thing) {
-                self.shared.change(*thing, false, draft);
+                self.shared.less(*thing, draft);
             }
         }
         for thing in &wanted.shared {
             if !is_in(&present.shared, thing) {
-                self.shared.change(*thing, true, draft);
+                self.shared.more(*thing, draft);
             }
         }
         let name = |of: &Entry, item: &Item| -> Option<Box<str>> {
@@ -287,7 +285,7 @@ impl RulesetPlanner {
         flows: UdpTargets,
         unused_before: &BTreeSet<super::shape::Shape>,
     ) -> Update {
-        if draft.settle_shared(&self.shared) {
+        if draft.prefixes_changed {
             let prefixes = self.prefixes();
             for family in FAMILIES {
                 let chain: Name = super::shape::ranges_chain(family).into();

@@ -86,6 +86,12 @@ pub(super) fn cure() -> String {
     format!("Write a whole number from 0 to {MOST}.")
 }
 
+/// Whether all have the same share, as nearly all have.
+pub(super) fn is_even(members: &[Member]) -> bool {
+    let first = members.first().map(|member| member.weight);
+    members.iter().all(|member| Some(member.weight) == first)
+}
+
 /// Endpoints by slot, each as often as its weight says. Those of weight zero get nothing, unless
 /// all are.
 pub(super) fn slots(members: &[Member]) -> Vec<At> {

@@ -18,7 +18,7 @@ pub fn plan_ruleset(snapshot: &Snapshot, settings: &NodeSettings) -> (Ruleset, V
     let mut entries = BTreeMap::new();
     for id in snapshot.services.keys() {
         if let Some(entry) = plan_entry(snapshot, id, settings) {
-            claims.add(id, &entry);
+            claims.add(id, &entry, &mut BTreeSet::new());
             entries.insert(id.clone(), entry);
         }
     }
