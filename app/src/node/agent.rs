@@ -16,7 +16,10 @@
 mod flush;
 mod forget;
 mod rules;
+mod shortcut;
 mod worker;
+
+pub(crate) use shortcut::AUTO;
 
 use crate::node::metrics::NodeMetrics;
 use kernel::netns::Namespace;
@@ -25,6 +28,7 @@ use model::{ChangedKeys, Problem, Snapshot};
 use proxy::Changes;
 use proxy::kernel::{HealthPort, NodeSettings, RulesetPlanner};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -52,6 +56,8 @@ pub(crate) struct AgentOptions {
     pub(crate) min_sync_period: Duration,
     /// Told what happens, on the agent's thread
     pub(crate) notify: Box<dyn Fn(AgentNotice) + Send>,
+    /// Cgroup whose sockets connect hooks lead ([`AUTO`] for the whole machine's); `None` for none
+    pub(crate) socket_lb: Option<PathBuf>,
     /// Measurements
     pub(crate) metrics: Arc<NodeMetrics>,
 }
@@ -66,6 +72,7 @@ impl AgentOptions {
             begin: true,
             min_sync_period: Duration::ZERO,
             notify: Box::new(|_| {}),
+            socket_lb: None,
             metrics: Arc::new(NodeMetrics::default()),
         }
     }

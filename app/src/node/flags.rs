@@ -1,6 +1,7 @@
 //! Command line of `portolan run`: kube-proxy's flags under their names and with their defaults,
 //! and a few of our own.
 
+use crate::node::agent::AUTO;
 use clap::{Args, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -57,6 +58,16 @@ pub(crate) struct RunOptions {
     /// Reset TCP connections to endpoints that are gone from their Service
     #[arg(long)]
     pub(crate) reset_removed_endpoints: bool,
+    /// Lead sockets to endpoints as they connect, by BPF programs beside the rules: those of all
+    /// processes, or of a cgroup2 directory
+    #[arg(
+        long,
+        value_name = "CGROUP",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = AUTO
+    )]
+    pub(crate) socket_lb: Option<PathBuf>,
     /// Serve only Services with this service.kubernetes.io/service-proxy-name
     #[arg(long, value_name = "NAME")]
     pub(crate) service_proxy_name: Option<String>,

@@ -471,6 +471,7 @@ fn start_agent(
         begin: false,
         notify: Box::new(move |notice| drop(tell.send(notice))),
         metrics: metrics.clone(),
+        socket_lb: setup.options.socket_lb.clone(),
         ..AgentOptions::new(None, settings)
     };
     Agent::start(options, snapshot.clone())

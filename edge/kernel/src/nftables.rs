@@ -146,19 +146,21 @@ impl Table {
         transaction: &Transaction,
         generation: Option<u32>,
     ) -> Result<(), ApplyError> {
-        match self.watched.upgrade() {
-            Some(watched) if size(transaction) > UNHEARD => {
-                let before = self.generation()?;
-                watched.stop()?;
-                let done = self.apply_heard(transaction, generation);
-                let own = u32::from(done.is_ok());
-                let after = self.generation();
-                let missed = after.is_ok_and(|after| after.wrapping_sub(before) != own);
-                watched.go_on(missed)?;
-                done
-            }
-            _ => self.apply_heard(transaction, generation),
+        if transaction.is_empty() {
+            return Ok(());
         }
+        let watched = self.watched.upgrade();
+        let Some(watched) = watched.filter(|_| size(transaction) > UNHEARD) else {
+            return self.apply_heard(transaction, generation);
+        };
+        let before = self.generation()?;
+        watched.stop()?;
+        let done = self.apply_heard(transaction, generation);
+        let own = u32::from(done.is_ok());
+        let after = self.generation();
+        let missed = after.is_ok_and(|after| after.wrapping_sub(before) != own);
+        watched.go_on(missed)?;
+        done
     }
 
     fn apply_heard(
@@ -166,9 +168,6 @@ impl Table {
         transaction: &Transaction,
         generation: Option<u32>,
     ) -> Result<(), ApplyError> {
-        if transaction.is_empty() {
-            return Ok(());
-        }
         let lengths = self.lengths(&transaction.ops)?;
         for (index, (op, lengths)) in transaction.ops.iter().zip(&lengths).enumerate() {
             encode::check(op, *lengths)

@@ -14,9 +14,10 @@ pub(super) struct Outcome {
     pub(super) refused: Vec<String>,
 }
 
-/// Reads the table and changes the difference to `wanted`.
-pub(super) fn bring(table: &mut Table, wanted: &Ruleset) -> Outcome {
-    let present = match table.read() {
+/// Reads the table and changes the difference to `wanted`. With `in_step`, all of it was applied
+/// before and nobody is known to have changed it.
+pub(super) fn bring(table: &mut Table, wanted: &Ruleset, in_step: bool) -> Outcome {
+    let present = match table.read_for(wanted, in_step) {
         Ok(present) => present.unwrap_or_default(),
         Err(error) => {
             return Outcome {

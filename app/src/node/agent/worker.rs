@@ -2,6 +2,7 @@
 
 use super::forget::Forgetter;
 use super::rules::{self, Outcome};
+use super::shortcut::Shortcut;
 use super::{AgentNotice, AgentOptions, Message, Report, SharedSnapshot, TABLE, Told, lock};
 use crate::node::metrics::{NodeMetrics, seconds};
 use anyhow::Context;
@@ -39,6 +40,7 @@ pub(super) struct Worker {
     metrics: Arc<NodeMetrics>,
     /// For when new packets find their way
     flushes: Vec<ConntrackFlush>,
+    shortcut: Shortcut,
     /// The kernel holds what the planner planned, as far as we know
     in_step: bool,
     begun: bool,
@@ -78,8 +80,13 @@ impl Worker {
         let watch = Watch::open(&mut table).context("changes of nf_tables")?;
         watch_foreign(watch, inbox, stopped.clone())?;
         let conntrack = Conntrack::open().context("connection tracking")?;
+        let shortcut = Shortcut::open(options.socket_lb.as_deref());
+        let settings = NodeSettings {
+            connect_hooks: shortcut.is_on(),
+            ..options.settings
+        };
         Ok(Self {
-            planner: RulesetPlanner::new(options.settings),
+            planner: RulesetPlanner::new(settings),
             snapshot,
             table,
             forgetter: Forgetter::start(conntrack, options.metrics.clone())?,
@@ -87,6 +94,7 @@ impl Worker {
             notify: options.notify,
             metrics: options.metrics,
             flushes: Vec::new(),
+            shortcut,
             in_step: false,
             begun: false,
             begin: options.begin,
@@ -195,7 +203,8 @@ impl Worker {
         self.programmed(&told);
     }
 
-    fn set_settings(&mut self, settings: NodeSettings) {
+    fn set_settings(&mut self, mut settings: NodeSettings) {
+        settings.connect_hooks = self.shortcut.is_on();
         if *self.planner.settings() == settings {
             return;
         }
@@ -211,6 +220,7 @@ impl Worker {
 
     fn apply(&mut self, update: Update, started: Instant, first: bool) {
         self.flushes.extend(update.flush);
+        self.shortcut.add(update.hooks);
         if !update.localhost.steps.is_empty() {
             (self.notify)(AgentNotice::Localhost(update.localhost));
         }
@@ -298,7 +308,9 @@ impl Worker {
         if self.nothing_happened() {
             return;
         }
-        let Outcome { steps, refused } = rules::bring(&mut self.table, &self.planner.desired());
+        let in_step = self.in_step && self.foreign.is_none();
+        let desired = self.planner.desired();
+        let Outcome { steps, refused } = rules::bring(&mut self.table, &desired, in_step);
         let was_in_step = std::mem::replace(&mut self.in_step, refused.is_empty());
         if refused.is_empty() {
             self.failures = 0;
@@ -359,6 +371,7 @@ impl Worker {
     /// The kernel holds what is planned.
     fn synced(&mut self, started: Instant, full: bool) {
         self.last_sync = Some(Instant::now());
+        self.shortcut.follow();
         let took = started.elapsed();
         let no_local = [true, false].map(|ipv4| self.planner.no_local_endpoints(ipv4));
         self.metrics.with(|values| {

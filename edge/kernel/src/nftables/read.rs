@@ -10,10 +10,42 @@ use std::time::Duration;
 /// How often a table is read anew when something changes meanwhile.
 const TRIES: u32 = 10;
 
-/// Sets of more elements are not read but replaced: the kernel's dump of a set begins from its
-/// start for each 32 KiB, so that reading 300,000 elements takes it ten times as long as taking
-/// them anew, with the set, in one transaction.
-const MOST_READ: u32 = 50_000;
+/// Sets of more elements are not read: the kernel's dump of a set begins from its start for each
+/// 32 KiB, so that reading 300,000 elements takes it ten times as long as taking them anew.
+const MOST_READ: usize = 50_000;
+
+/// What is made of sets that are too large to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Unread<'a> {
+    /// Most elements that are read
+    pub(super) most: usize,
+    /// What should be there
+    pub(super) wanted: Option<&'a Ruleset>,
+    /// Whether to believe that it is
+    pub(super) in_step: bool,
+}
+
+impl Unread<'_> {
+    /// The set in the place of what would be read; `None` for one that is read. The kernel tells
+    /// the number of elements since Linux 6.16.
+    fn instead(&self, name: &Name, spec: &SetSpec, count: Option<u32>) -> Option<Set> {
+        let wanted = self.wanted.and_then(|wanted| wanted.sets.get(name));
+        let count = count.map(|count| count as usize);
+        let expected = count.or(wanted.map(|set| set.elements.len()))?;
+        if expected <= self.most {
+            return None;
+        }
+        let believed = wanted.filter(|set| {
+            let many = count.is_none_or(|count| count == set.elements.len());
+            self.in_step && set.spec == *spec && many
+        });
+        let foreign = || Set {
+            spec: decode::foreign_set(),
+            elements: BTreeMap::new(),
+        };
+        Some(believed.cloned().unwrap_or_else(foreign))
+    }
+}
 
 /// Generation of the namespace.
 pub(super) fn generation(socket: &mut Socket) -> Result<u32, NetlinkError> {
@@ -68,14 +100,40 @@ impl Table {
     /// # Errors
     /// When the kernel refuses: without `CAP_NET_ADMIN`, or without nf_tables.
     pub fn read(&mut self) -> Result<Option<Ruleset>, NetlinkError> {
-        self.read_up_to(MOST_READ)
+        self.read_with(Unread {
+            most: MOST_READ,
+            wanted: None,
+            in_step: false,
+        })
     }
 
-    pub(super) fn read_up_to(&mut self, most: u32) -> Result<Option<Ruleset>, NetlinkError> {
+    /// The same, for comparison with what is wanted: sets of more than 50,000 elements need not be
+    /// read on any kernel. When all that is wanted was applied and nobody is known to have changed
+    /// it (`in_step`), a set of that size is taken for the wanted one if kind and number are the
+    /// same; else it comes out as one that equals none, to be made anew.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn read_for(
+        &mut self,
+        wanted: &Ruleset,
+        in_step: bool,
+    ) -> Result<Option<Ruleset>, NetlinkError> {
+        self.read_with(Unread {
+            most: MOST_READ,
+            wanted: Some(wanted),
+            in_step,
+        })
+    }
+
+    pub(super) fn read_with(
+        &mut self,
+        unread: Unread<'_>,
+    ) -> Result<Option<Ruleset>, NetlinkError> {
         let mut tries = 0;
         loop {
             let before = self.generation()?;
-            let found = self.read_once(most);
+            let found = self.read_once(unread);
             let same = self.generation()? == before;
             tries += 1;
             match found {
@@ -87,7 +145,7 @@ impl Table {
         }
     }
 
-    fn read_once(&mut self, most: u32) -> Result<Option<Ruleset>, NetlinkError> {
+    fn read_once(&mut self, unread: Unread<'_>) -> Result<Option<Ruleset>, NetlinkError> {
         let Some(flags) = self.flags()? else {
             return Ok(None);
         };
@@ -104,22 +162,18 @@ impl Table {
             let (name, count) = (set.name.clone(), set.count);
             let spec = set.into_spec();
             self.specs.insert(name.clone(), spec.clone());
-            let unread = Set {
-                spec: decode::foreign_set(),
-                elements: BTreeMap::new(),
+            let instead = match spec.dynamic {
+                true => None,
+                false => unread.instead(&name, &spec, count),
             };
-            let read = match count {
-                Some(count) if count > most && !spec.dynamic => unread,
-                _ if spec.dynamic => Set {
-                    elements: BTreeMap::new(),
-                    spec,
-                },
-                _ => Set {
+            let set = match instead {
+                Some(set) => set,
+                None => Set {
                     elements: self.all_elements(&name, &spec, count)?,
                     spec,
                 },
             };
-            ruleset.sets.insert(name, read);
+            ruleset.sets.insert(name, set);
         }
         Ok(Some(ruleset))
     }
@@ -133,6 +187,9 @@ impl Table {
         spec: &SetSpec,
         count: Option<u32>,
     ) -> Result<BTreeMap<Data, nft::Element>, NetlinkError> {
+        if spec.dynamic {
+            return Ok(BTreeMap::new());
+        }
         let mut tries = 0;
         loop {
             let found = self.dump_elements(set, spec, false)?;

@@ -1,6 +1,7 @@
 //! Large sets. Times are printed, for `--nocapture`, and not judged.
 
 use super::*;
+use crate::nftables::read::Unread;
 use nft::{Op, Transaction};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -69,16 +70,35 @@ fn thousands_of_elements_are_applied_read_and_changed() {
     });
 }
 
+/// All of the table, however large.
+fn whole(table: &mut Table) -> Ruleset {
+    let unread = Unread {
+        most: usize::MAX,
+        wanted: None,
+        in_step: false,
+    };
+    table.read_with(unread).unwrap().unwrap()
+}
+
 /// A set that is too large to be read is made anew, with all that names it.
 fn anew(table: &mut Table, wanted: &Ruleset) {
-    let read = table.read_up_to(20_000).unwrap().unwrap();
+    let mut reading = |in_step| {
+        let unread = Unread {
+            most: 20_000,
+            wanted: Some(wanted),
+            in_step,
+        };
+        table.read_with(unread).unwrap().unwrap()
+    };
+    assert!(reading(true) == *wanted);
+    let read = reading(false);
     let again = diff(wanted, &read);
     let made = |op: &&Op| matches!(op, Op::AddSet(..));
     assert!(again.ops.iter().filter(made).count() >= 1);
     let begun = Instant::now();
     table.apply(&again).unwrap();
     eprintln!("made anew in {:?}", begun.elapsed());
-    let present = table.read_up_to(u32::MAX).unwrap().unwrap();
+    let present = whole(table);
     assert!(present == *wanted);
 }
 
@@ -99,7 +119,7 @@ fn one_by_one(table: &mut Table, wanted: &Ruleset) {
         table.apply(&Transaction { ops }).unwrap();
     }
     eprintln!("replaced one in {:?}", begun.elapsed() / some.len() as u32);
-    let read = table.read_up_to(u32::MAX).unwrap().unwrap();
+    let read = whole(table);
     let changed = diff(wanted, &read);
     let count = |op: &Op| match op {
         Op::AddElements(_, elements) => elements.len(),
@@ -107,5 +127,5 @@ fn one_by_one(table: &mut Table, wanted: &Ruleset) {
     };
     assert_eq!(changed.ops.iter().map(count).sum::<usize>(), some.len());
     table.apply(&changed).unwrap();
-    assert!(table.read_up_to(u32::MAX).unwrap().unwrap() == *wanted);
+    assert!(whole(table) == *wanted);
 }
