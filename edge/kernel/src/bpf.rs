@@ -11,7 +11,8 @@
 //! They are a shortcut beside the rules and never instead of them: whatever the maps do not hold
 //! goes its usual way. TCP is led when it connects, UDP with each datagram that names a
 //! destination; connected UDP is left alone, for such a socket could not be led elsewhere when
-//! its endpoint goes. When this process ends, programs and maps go with it.
+//! its endpoint goes. So are IPv6 sockets that connect to IPv4 addresses, and MPTCP. When this
+//! process ends, programs and maps go with it.
 //!
 //! Programs are assembled here, without compiler, and use nothing but the stable interface of
 //! `struct bpf_sock_addr` (`linux/bpf.h`).

@@ -1,5 +1,5 @@
 //! What the Linux kernel does for us, over netlink and system calls: nf_tables, connection
-//! tracking, network namespaces, links, addresses and routes.
+//! tracking, network namespaces, links, addresses and routes, and BPF programs.
 //!
 //! **Boundary.** The only crate with `unsafe`. It applies and observes; it decides nothing.
 

@@ -30,7 +30,8 @@ pub struct Room {
 }
 
 impl Default for Room {
-    /// For 65,536 frontends with 262,144 slots: some 20 MB of the kernel's memory.
+    /// For 65,536 frontends with 262,144 slots and as many sockets as frontends, in tens of
+    /// megabytes of the kernel's memory.
     fn default() -> Self {
         Self {
             frontends: 65_536,

@@ -280,6 +280,17 @@ fn packets_of_both_families_go_where_rules_lead_them() {
         let counted = table.counters("services", false).unwrap();
         let https = Data::EMPTY.address(vip).protocol(TCP).port(81);
         assert!(counted[&https].packets > 0, "{counted:?}");
+        match table.counters("services", true) {
+            Err(error) => eprintln!("counters are not reset before Linux 6.5: {error}"),
+            Ok(last) => {
+                assert_eq!(last, counted);
+                let anew = table.counters("services", false).unwrap();
+                assert!(
+                    anew.values().all(|counter| counter.packets == 0),
+                    "{anew:?}"
+                );
+            }
+        }
         assert_eq!(table.read().unwrap().as_ref(), Some(&wanted));
     }
 }
