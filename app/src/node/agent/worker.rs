@@ -241,12 +241,26 @@ impl Worker {
                 }
             }
         } else if first {
-            self.compare_at = Some(Instant::now());
+            self.first(&update.transaction, started);
         }
         self.leftovers();
         self.problems_at
             .get_or_insert_with(|| Instant::now() + PROBLEMS);
         self.due();
+    }
+
+    /// Where there is no table yet, the first transaction makes all of it, and nothing need be
+    /// compared.
+    fn first(&mut self, whole: &Transaction, started: Instant) {
+        let none = matches!(self.table.read(), Ok(None));
+        if none && self.table.apply(whole).is_ok() {
+            self.in_step = true;
+            self.compare_at = self.check_every.map(|every| started + every);
+            self.generation = self.table.generation().ok();
+            self.synced(started, true);
+        } else {
+            self.compare_at = Some(Instant::now());
+        }
     }
 
     fn leftovers(&mut self) {
