@@ -1,7 +1,8 @@
 //! Real packets through the rulesets that the product plans: every row of the feature table, in
 //! namespaces, over both families, TCP and UDP.
 //!
-//! Where the kernel refuses namespaces, each test says so and passes.
+//! Without root, each test runs as root of a user namespace of its own. Where the kernel refuses
+//! that too, it says so and passes.
 
 mod affinity;
 mod balancing;
@@ -15,6 +16,7 @@ mod node_port;
 mod objects;
 mod policy;
 mod refusal;
+mod rights;
 mod sctp;
 mod udp;
 mod world;

@@ -1,6 +1,7 @@
 //! A laboratory whose nodes each hold the ruleset that the product plans for them.
 
 use crate::objects::{Ep, slices};
+use crate::rights;
 use kernel::conntrack::Conntrack;
 use kernel::lab::{Answer, Asking, CLUSTER_CIDR, Echo, Lab, Machine, Protocol, Shape};
 use kernel::nftables::Table;
@@ -45,8 +46,7 @@ pub(crate) fn world() -> Option<World> {
 
 /// The same of another shape and with other settings.
 pub(crate) fn world_with(shape: Shape, change: impl Fn(&mut NodeSettings)) -> Option<World> {
-    if let Err(why) = kernel::netns::may_create() {
-        eprintln!("skipped: {why}");
+    if rights::over() {
         return None;
     }
     let lab = Lab::build(shape).expect("a laboratory");
