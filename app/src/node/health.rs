@@ -211,13 +211,13 @@ mod tests {
         Health {
             metrics: Arc::default(),
             snapshot: SharedSnapshot::default(),
-            node_name: "n".to_owned(),
+            node_name: "node1".to_owned(),
             patience: Duration::from_secs(60),
         }
     }
 
     fn add_node(health: &Health, spec: &str) {
-        let yaml = format!("apiVersion: v1\nkind: Node\nmetadata: {{name: n}}\nspec: {spec}\n");
+        let yaml = format!("apiVersion: v1\nkind: Node\nmetadata: {{name: node1}}\nspec: {spec}\n");
         *health.snapshot.write().unwrap() = testkit::snapshot(&yaml);
     }
 

@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_first_address_of_each_family_is_the_nodes() {
-        let yaml = "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {addresses: [\
+        let yaml = "apiVersion: v1\nkind: Node\nmetadata: {name: node1}\nstatus: {addresses: [\
                     {type: ExternalIP, address: 203.0.113.9}, {type: InternalIP, address: 192.0.2.1}, \
                     {type: InternalIP, address: 192.0.2.2}, {type: InternalIP, address: 'fd00::1'}]}\n";
         let snapshot = testkit::snapshot(yaml);

@@ -5,6 +5,7 @@ use kernel::lab::{Answer, Asking, Echo, Lab, Protocol, Shape};
 use kernel::netns::{Namespace, may_create};
 use kernel::nftables::Table;
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -43,13 +44,13 @@ struct Bed {
 }
 
 impl Bed {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let shape = Shape {
             nodes: 1,
             pods_per_node: 2,
             bridge: false,
         };
-        let dir = std::env::temp_dir().join(format!("portolan-node-{}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("portolan-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("a directory for the test");
         std::fs::write(dir.join("resolv.conf"), "nameserver 127.0.0.1\n").expect("resolv.conf");
@@ -63,6 +64,10 @@ impl Bed {
 
     fn node(&self) -> &Namespace {
         &self.lab.nodes[0].machine.namespace
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        self.lab.nodes[0].machine.addresses.v4
     }
 
     fn log(&self, name: &str) -> Stdio {
@@ -102,6 +107,7 @@ impl Bed {
     }
 
     fn start_agent(&mut self) {
+        let kubeconfig = self.dir.join("portolan-node.kubeconfig");
         let mut command = self.on_node(env!("CARGO_BIN_EXE_portolan"));
         command.args([
             "run",
@@ -113,9 +119,7 @@ impl Bed {
             "--cluster-cidr=10.244.0.0/16,fd00:10:244::/48",
             "--service-counters",
         ]);
-        command
-            .arg("--kubeconfig")
-            .arg(self.dir.join("node.kubeconfig"));
+        command.arg("--kubeconfig").arg(kubeconfig);
         command
             .arg("--resolv-conf")
             .arg(self.dir.join("resolv.conf"));
@@ -174,17 +178,12 @@ impl Bed {
         self.kubectl(&["apply", "-f", "-"], &yaml);
     }
 
-    /// A kubeconfig with the token of the manifest's ServiceAccount.
-    fn credentials(&self) {
-        let manifest = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../manifests/portolan-node.yaml"
-        );
-        self.kubectl(&["apply", "-f", manifest], "");
-        let token = self.kubectl(
-            &["create", "token", "portolan-node", "-n", "kube-system"],
-            "",
-        );
+    /// Applies a manifest, and makes a kubeconfig with the token of its ServiceAccount.
+    fn credentials(&self, name: &str) {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let manifest = format!("{root}/../manifests/{name}.yaml");
+        self.kubectl(&["apply", "-f", &manifest], "");
+        let token = self.kubectl(&["create", "token", name, "-n", "kube-system"], "");
         let admin = std::fs::read_to_string(self.dir.join("data/kubeconfig")).expect("kubeconfig");
         let admin: serde_json::Value = serde_saphyr::from_str(&admin).expect("YAML");
         let mut cluster = admin["clusters"][0].clone();
@@ -195,7 +194,11 @@ impl Bed {
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         });
-        std::fs::write(self.dir.join("node.kubeconfig"), file.to_string()).expect("a file");
+        std::fs::write(
+            self.dir.join(format!("{name}.kubeconfig")),
+            file.to_string(),
+        )
+        .expect("a file");
     }
 
     fn asking(&self, protocol: Protocol) -> Asking<'_> {
@@ -278,38 +281,44 @@ fn installed(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
 
-#[test]
-fn a_node_of_a_cluster_lives_through_what_happens_to_it() {
+/// A laboratory with an API server, a Node, Services and their endpoints; `None` where the kernel
+/// makes no namespaces for us.
+fn bed(name: &str) -> Option<(Bed, Vec<Echo>)> {
     if let Err(refusal) = may_create() {
         eprintln!("skipped: {}", refusal.0);
-        return;
+        return None;
     }
-    let mut bed = Bed::new();
+    let mut bed = Bed::new(name);
     let machines = bed.lab.pods.iter().map(|pod| &pod.machine);
-    let echoes: Vec<Echo> = machines
-        .map(|m| Echo::start(m, &[8080]).expect("an echo"))
-        .collect();
+    let echoes = machines.map(|machine| Echo::start(machine, &[8080]).expect("an echo"));
+    let echoes = echoes.collect();
     bed.start_server();
-    let address = bed.lab.nodes[0].machine.addresses.v4;
     let node = "apiVersion: v1\nkind: Node\nmetadata: {name: node1}\n---\n".to_owned();
     bed.kubectl(&["apply", "-f", "-"], &(node + OBJECTS));
-    let patch = format!(
-        "{{\"status\":{{\"addresses\":[{{\"type\":\"InternalIP\",\"address\":\"{address}\"}}]}}}}"
-    );
-    bed.kubectl(
-        &[
-            "patch",
-            "node",
-            "node1",
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            &patch,
-        ],
-        "",
-    );
+    let address = bed.address();
+    let patch =
+        format!(r#"{{"status":{{"addresses":[{{"type":"InternalIP","address":"{address}"}}]}}}}"#);
+    let patch = [
+        "patch",
+        "node",
+        "node1",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        &patch,
+    ];
+    bed.kubectl(&patch, "");
     bed.endpoints(&[0, 1]);
-    bed.credentials();
+    Some((bed, echoes))
+}
+
+#[test]
+fn a_node_of_a_cluster_lives_through_what_happens_to_it() {
+    let Some((mut bed, _echoes)) = bed("node") else {
+        return;
+    };
+    let address = bed.address();
+    bed.credentials("portolan-node");
     bed.start_agent();
 
     // Services and DNS.
@@ -413,5 +422,104 @@ fn a_node_of_a_cluster_lives_through_what_happens_to_it() {
     }
     let loopback = bed.output("ip", &["address", "show", "dev", "lo"]);
     assert!(!loopback.contains("10.96.0.10"), "{loopback}");
-    drop(echoes);
+}
+
+const INGRESS: &str = r#"
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: default}
+spec:
+  ingressClassName: nginx
+  tls: [{hosts: [web.example], secretName: web}]
+  rules:
+  - host: web.example
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: page, port: {number: 80}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: page, namespace: default}
+spec:
+  ports: [{port: 80}]
+"#;
+
+#[test]
+fn a_gateway_serves_ingresses_and_writes_their_statuses() {
+    let Some((mut bed, _echoes)) = bed("gateway") else {
+        return;
+    };
+    bed.credentials("portolan-gateway");
+    bed.kubectl(&["apply", "-f", "-"], INGRESS);
+    let mut command = bed.on_node(env!("CARGO_BIN_EXE_portolan"));
+    command.args(["run", "--role=gateway", "--hostname-override=node1"]);
+    command.args(["--http-listen=127.0.0.1:80", "--https-listen=127.0.0.1:443"]);
+    command.args([
+        "--conntrack-max-per-core=0",
+        "--conntrack-tcp-timeout-established=0s",
+    ]);
+    command.args(["--conntrack-tcp-timeout-close-wait=0s", "--kubeconfig"]);
+    command.arg(bed.dir.join("portolan-gateway.kubeconfig"));
+    command.stdout(Stdio::null()).stderr(bed.log("agent.log"));
+    bed.agent = Some(command.spawn().expect("the gateway starts"));
+
+    // The page is the gateway's own /healthz, through itself: Ingress, Service, endpoint.
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: page-1\n  \
+                 labels: {kubernetes.io/service-name: page}\naddressType: IPv4\nports: [{port: 8090}]\n\
+                 endpoints: [{addresses: [ADDRESS]}]\n";
+    let pod = &bed.lab.pods[0].machine;
+    bed.kubectl(
+        &["apply", "-f", "-"],
+        &slice.replace("ADDRESS", &pod.addresses.v4.to_string()),
+    );
+    let page = pod
+        .namespace
+        .tcp_listen((pod.addresses.v4, 8090).into())
+        .expect("a listener");
+    std::thread::spawn(move || serve_pages(&page));
+    let get = || {
+        bed.output(
+            "curl",
+            &[
+                "-sS",
+                "--max-time",
+                "5",
+                "-H",
+                "Host: web.example",
+                "http://127.0.0.1/x",
+            ],
+        )
+    };
+    // Without its certificate the host is served already; with one, HTTP leads to HTTPS.
+    eventually(get, |body| body.contains("308") || body.contains("a page"));
+    let status = || {
+        let path = "jsonpath={.status.loadBalancer.ingress[*].ip}";
+        bed.kubectl(&["get", "ingress", "web", "-o", path], "")
+    };
+    let address = bed.address().to_string();
+    eventually(status, |ip| *ip == address);
+    let secure = || {
+        let resolve = [
+            "--resolve",
+            "web.example:443:127.0.0.1",
+            "https://web.example/x",
+        ];
+        bed.output(
+            "curl",
+            &[&["-sSk", "--max-time", "5"], resolve.as_slice()].concat(),
+        )
+    };
+    eventually(secure, |body| body.contains("a page"));
+    let log = std::fs::read_to_string(bed.dir.join("agent.log")).expect("the log");
+    assert!(!log.contains("forbidden"), "{log}");
+}
+
+fn serve_pages(listener: &std::net::TcpListener) {
+    use std::io::{Read, Write};
+    for stream in listener.incoming() {
+        let Ok(mut stream) = stream else { return };
+        let _ = stream.read(&mut [0; 4096]);
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n";
+        let _ = stream.write_all(format!("{head}a page").as_bytes());
+    }
 }
