@@ -2,7 +2,7 @@
 
 use super::NodeSettings;
 use super::items::{SetKey, Shared, bare, shared_element};
-use super::sets::set_name;
+use super::sets::{SetId, set_name};
 use super::shape::Shape;
 use nft::{Element, Name, Op, Rule, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,8 @@ pub(super) struct Shapes {
 }
 
 impl Shapes {
-    /// The name of a chain, which is made if it is not there.
-    pub(super) fn take(&mut self, shape: Shape, fresh: &mut BTreeSet<Shape>) -> Name {
+    /// One element more names the chain, which is made if it is not there.
+    pub(super) fn take(&mut self, shape: Shape, fresh: &mut BTreeSet<Shape>) {
         shape.with_parts(|part| match self.used.get_mut(&part) {
             Some((_, count)) => *count += 1,
             None => {
@@ -29,11 +29,6 @@ impl Shapes {
                 self.used.insert(part, (name, 1));
             }
         });
-        match self.used.get(&shape) {
-            Some((name, _)) => name.clone(),
-            // The refusing chain is not counted.
-            None => shape.name(),
-        }
     }
 
     /// One element less names the chain.
@@ -68,10 +63,11 @@ impl Shapes {
         self.unused.keys().copied().collect()
     }
 
-    /// Forgets those of `before` that are still out of use, and gives their names.
-    fn remove_unused(&mut self, before: &BTreeSet<Shape>) -> Vec<Name> {
-        let gone = before.iter().filter_map(|shape| self.unused.remove(shape));
-        gone.collect()
+    /// Forgets those of `before` that are still out of use, and gives them with their names.
+    fn remove_unused(&mut self, before: &BTreeSet<Shape>) -> Vec<(Shape, Name)> {
+        let gone = before.iter();
+        gone.filter_map(|shape| Some((*shape, self.unused.remove(shape)?)))
+            .collect()
     }
 }
 
@@ -168,7 +164,14 @@ impl Draft {
         let fresh: Vec<Shape> = std::mem::take(&mut self.fresh).into_iter().collect();
         ops.extend(fresh.iter().map(|shape| Op::AddChain(shape.name(), None)));
         for shape in &fresh {
-            self.fill(&shape.name(), shape.rules(settings));
+            let name = shape.name();
+            self.fill(&name, shape.rules(settings));
+            self.add((SetId::Shapes, shape.family()), shape.element(&name));
+        }
+        // Those that went out of use in this very transaction wait for the next one.
+        let gone = shapes.remove_unused(unused_before);
+        for (shape, name) in &gone {
+            self.delete((SetId::Shapes, shape.family()), shape.element(name));
         }
         ops.append(&mut self.rules);
         for ((set, family), elements) in self.deletes {
@@ -177,10 +180,9 @@ impl Draft {
         for ((set, family), elements) in self.adds {
             ops.push(Op::AddElements(set_name(set, family), elements));
         }
-        // Those that went out of use in this very transaction wait for the next one.
-        let gone = shapes.remove_unused(unused_before);
-        ops.extend(gone.iter().cloned().map(Op::FlushChain));
-        ops.extend(gone.into_iter().map(Op::DeleteChain));
+        let gone = || gone.iter().map(|(_, name)| name.clone());
+        ops.extend(gone().map(Op::FlushChain));
+        ops.extend(gone().map(Op::DeleteChain));
         ops.append(&mut self.last);
         Transaction { ops }
     }

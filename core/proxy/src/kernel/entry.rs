@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Services with this label are another proxy's business.
 const PROXY_NAME_LABEL: &str = "service.kubernetes.io/service-proxy-name";
 
+/// The longest `timeoutSeconds` that the API admits.
+const DAY: u32 = 86_400;
+
 /// The plan of one Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -215,7 +218,7 @@ impl Drafter<'_> {
             cluster: Box::default(),
             local: Box::default(),
             choice: self.choice,
-            affinity: self.service.affinity_seconds.unwrap_or(0),
+            affinity: self.service.affinity_seconds.unwrap_or(0).min(DAY),
             here: found.here().collect(),
             serving: Box::default(),
             known: Box::default(),

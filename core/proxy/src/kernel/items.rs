@@ -8,7 +8,7 @@ use super::steps::Via;
 use super::{NodeSettings, consistent, weights};
 use crate::Frontend;
 use model::{NamespacedName, Protocol};
-use nft::{Data, Element, Family, Value, Verdict};
+use nft::{Data, Element, Family, Value};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,8 +24,7 @@ pub(super) type SetKey = (SetId, Family);
 pub(super) enum Carry {
     Nothing,
     Data(Data),
-    Drop,
-    Chain(Shape),
+    Shape(Shape),
 }
 
 /// One element that belongs to one Service.
@@ -109,18 +108,12 @@ pub(super) fn bare(key: Data) -> Element {
 }
 
 impl Item {
-    /// The element; `name` gives the chain of a shape.
-    pub(super) fn element(
-        &self,
-        id: &NamespacedName,
-        entry: &Entry,
-        name: impl FnOnce(Shape) -> nft::Name,
-    ) -> Element {
+    /// The element.
+    pub(super) fn element(&self, id: &NamespacedName, entry: &Entry) -> Element {
         let value = match self.carry {
             Carry::Nothing => Value::None,
             Carry::Data(data) => Value::Data(data),
-            Carry::Drop => Value::Verdict(Verdict::Drop),
-            Carry::Chain(shape) => Value::Verdict(Verdict::Goto(name(shape))),
+            Carry::Shape(shape) => Value::Data(shape.data()),
         };
         let port = self.port.and_then(|index| entry.ports.get(index as usize));
         Element {
@@ -227,7 +220,7 @@ impl<'a> Items<'a> {
                 guarded: external.guarded,
                 kind: outside(plan, Via::External),
             };
-            let carry = Carry::Chain(shape);
+            let carry = Carry::Shape(shape);
             self.put(SetId::Services, family, key, carry, Some(index));
             self.put(SetId::External, family, key, Carry::Data(identity), None);
             self.count(SetId::Counters, family, key);
@@ -247,7 +240,7 @@ impl<'a> Items<'a> {
         }
         let family = plan.family();
         let key = node_port_data(plan.identity.protocol, plan.node_port);
-        let carry = Carry::Chain(Shape::new(outside(plan, Via::NodePort)));
+        let carry = Carry::Shape(Shape::new(outside(plan, Via::NodePort)));
         self.put(SetId::NodePorts, family, key, carry, Some(index));
         let identity = Carry::Data(identity);
         self.put(SetId::NodePortIdentities, family, key, identity, None);
@@ -294,13 +287,13 @@ fn internal(plan: &PortPlan) -> Carry {
         &plan.cluster
     };
     match (plan.any, slot_count(plan, members)) {
-        (false, _) => Carry::Chain(Shape::new(Kind::Reject(plan.family()))),
+        (false, _) => Carry::Shape(Shape::new(Kind::Reject(plan.family()))),
         // Without endpoints here, but with some elsewhere: only `Local` comes to this.
-        (true, 0) => Carry::Drop,
+        (true, 0) => Carry::Shape(Shape::new(Kind::Drop(plan.family()))),
         (true, slots) => {
             let mut pick = pick(plan, Via::Address, slots);
             pick.local = plan.internal_local;
-            Carry::Chain(Shape::new(Kind::Pick(pick)))
+            Carry::Shape(Shape::new(Kind::Pick(pick)))
         }
     }
 }

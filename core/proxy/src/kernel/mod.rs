@@ -10,7 +10,7 @@
 //! known by its identity, (cluster IP, protocol, port).
 //!
 //! The first packet of a connection goes from `prerouting` or `output` to `services4` or
-//! `services6`, where map `services` names the chain of its shape. That chain finds the identity,
+//! `services6`, where map `services` has its shape, and map `shapes` the chain of that. The chain finds the identity,
 //! chooses a slot, finds the endpoint in map `endpoints` and rewrites the destination.
 //! `postrouting` masquerades what a mark or the set `hairpin` asks for.
 //!

@@ -266,15 +266,16 @@ impl RulesetPlanner {
         };
         compare(present.own, wanted.own, same, |step| match step {
             Step::Go(item) => {
-                if let Carry::Chain(shape) = item.carry {
+                if let Carry::Shape(shape) = item.carry {
                     self.shapes.leave(shape);
                 }
                 draft.delete(item.set, super::items::bare(item.key));
             }
             Step::Come(item) => {
-                let fresh = &mut draft.fresh;
-                let element = item.element(id, entry, |shape| self.shapes.take(shape, fresh));
-                draft.add(item.set, element);
+                if let Carry::Shape(shape) = item.carry {
+                    self.shapes.take(shape, &mut draft.fresh);
+                }
+                draft.add(item.set, item.element(id, entry));
             }
         });
     }

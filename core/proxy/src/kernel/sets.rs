@@ -12,10 +12,13 @@ pub(super) const GONE_MS: u64 = 3_600_000;
 /// A set or map, of which there is one for each family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum SetId {
-    /// ClusterIPs and external addresses with protocol and port → what to do
+    /// ClusterIPs and external addresses with protocol and port → shape
     Services,
-    /// Protocol and NodePort → what to do
+    /// Protocol and NodePort → shape
     NodePorts,
+    /// Shape → what to do. Each verdict that comes into a map has the kernel walk the whole map, so
+    /// those of Services, which may be many, hold the shape as plain numbers
+    Shapes,
     /// External address, protocol, port → identity
     External,
     /// Protocol, NodePort → identity
@@ -50,9 +53,10 @@ pub(super) enum SetId {
 
 impl SetId {
     /// Those that are always there.
-    pub(super) const ALWAYS: [Self; 12] = [
+    pub(super) const ALWAYS: [Self; 13] = [
         Self::Services,
         Self::NodePorts,
+        Self::Shapes,
         Self::External,
         Self::NodePortIdentities,
         Self::Endpoints,
@@ -69,6 +73,7 @@ impl SetId {
         match self {
             Self::Services => "services",
             Self::NodePorts => "nodeports",
+            Self::Shapes => "shapes",
             Self::External => "external",
             Self::NodePortIdentities => "nodeport-identities",
             Self::Endpoints => "endpoints",
@@ -111,8 +116,9 @@ pub(super) fn set_spec(set: SetId, family: Family) -> SetSpec {
     let identity = [ip, InetProto, InetService];
     let fields = |fields: &[FieldType]| SetValue::Fields(fields.into());
     let (key, value): (Vec<FieldType>, SetValue) = match set {
-        SetId::Services => (identity.to_vec(), SetValue::Verdict),
-        SetId::NodePorts => (vec![InetProto, InetService], SetValue::Verdict),
+        SetId::Services => (identity.to_vec(), fields(&[Mark; 3])),
+        SetId::NodePorts => (vec![InetProto, InetService], fields(&[Mark; 3])),
+        SetId::Shapes => (vec![Mark; 3], SetValue::Verdict),
         SetId::External => (identity.to_vec(), fields(&identity)),
         SetId::NodePortIdentities => (vec![InetProto, InetService], fields(&identity)),
         SetId::Endpoints | SetId::LocalEndpoints => (

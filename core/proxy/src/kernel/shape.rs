@@ -3,7 +3,7 @@
 use super::sets::{SetId, digit};
 use super::steps::{Steps, Via, address_len, goto, jump};
 use super::{DetectLocal, NodeSettings};
-use nft::{DynsetOp, Family, Name, RejectWith, Rule, Verdict};
+use nft::{Data, DynsetOp, Element, Family, Name, RejectWith, Rule, Value, Verdict};
 use std::fmt;
 
 /// Chain that refuses.
@@ -40,6 +40,8 @@ pub(super) struct Pick {
 pub(super) enum Kind {
     /// Refuses packets of the family
     Reject(Family),
+    /// Lets packets of the family vanish
+    Drop(Family),
     /// Picks an endpoint
     Pick(Pick),
     /// `externalTrafficPolicy: Local`: traffic of this node goes to any endpoint, as it would by
@@ -63,13 +65,41 @@ impl Shape {
         }
     }
 
+    /// The shape as numbers, as it stands in maps: slots, local slots of [`Kind::Outside`], and how.
+    /// Two shapes of a family never have the same.
+    pub(super) fn data(self) -> Data {
+        let (kind, pick, local) = match self.kind {
+            Kind::Reject(_) => (0, None, 0),
+            Kind::Drop(_) => (1, None, 0),
+            Kind::Pick(pick) => (2, Some(pick), 0),
+            Kind::Outside(pick, slots) => (3, Some(pick), slots),
+        };
+        let how = pick.map_or(0, Pick::how) << 3 | u32::from(self.guarded) << 2 | kind;
+        let slots = pick.map_or(0, |pick| pick.slots);
+        Data::EMPTY.number(slots).number(local).number(how)
+    }
+
+    /// The element of map `shapes` that leads to the chain.
+    pub(super) fn element(self, name: &Name) -> Element {
+        let verdict = match self.kind {
+            Kind::Drop(_) if !self.guarded => Verdict::Drop,
+            _ => Verdict::Goto(name.clone()),
+        };
+        Element {
+            key: self.data(),
+            value: Value::Verdict(verdict),
+            comment: None,
+            timeout_ms: 0,
+        }
+    }
+
     /// This chain and all that it leads to, without [`REJECT`], which is always there.
     pub(super) fn with_parts(self, mut each: impl FnMut(Self)) {
         if self.guarded {
             each(self);
         }
         match self.kind {
-            Kind::Reject(_) => {}
+            Kind::Reject(_) | Kind::Drop(_) => {}
             Kind::Pick(_) => each(Self::new(self.kind)),
             Kind::Outside(pick, slots) => {
                 each(Self::new(self.kind));
@@ -94,14 +124,15 @@ impl Shape {
         }
         match self.kind {
             Kind::Reject(_) => reject_rules(),
+            Kind::Drop(family) => vec![Steps::new(family).verdict(Verdict::Drop, "")],
             Kind::Pick(pick) => pick_rules(&pick, settings),
             Kind::Outside(pick, slots) => outside_rules(&pick, slots, settings),
         }
     }
 
-    fn family(self) -> Family {
+    pub(super) fn family(self) -> Family {
         match self.kind {
-            Kind::Reject(family) => family,
+            Kind::Reject(family) | Kind::Drop(family) => family,
             Kind::Pick(pick) | Kind::Outside(pick, _) => pick.family,
         }
     }
@@ -114,9 +145,32 @@ impl fmt::Display for Shape {
         }
         match &self.kind {
             Kind::Reject(_) => f.write_str(REJECT),
+            Kind::Drop(_) => f.write_str("drop"),
             Kind::Pick(pick) => write!(f, "{pick}"),
             Kind::Outside(pick, slots) => write!(f, "outside-{slots}-{pick}"),
         }
+    }
+}
+
+impl Pick {
+    /// All but the family and the slots, in 29 bits.
+    fn how(self) -> u32 {
+        let choice = match self.choice {
+            Choice::Random => 0,
+            Choice::Source => 1,
+            Choice::SourceAndPort => 2,
+        };
+        let via = match self.via {
+            Via::Address => 0,
+            Via::External => 1,
+            Via::NodePort => 2,
+        };
+        // The API admits a day at most, which takes 17 bits.
+        self.affinity << 6
+            | u32::from(self.local) << 5
+            | u32::from(self.masquerade) << 4
+            | choice << 2
+            | via
     }
 }
 

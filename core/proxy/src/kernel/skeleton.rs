@@ -2,7 +2,7 @@
 //! for a Service passes.
 
 use super::sets::{SetId, digit, set_name, set_spec};
-use super::shape::{REJECT, not_from_own_pods, ranges_chain, reject_rules};
+use super::shape::{Kind, REJECT, Shape, not_from_own_pods, ranges_chain, reject_rules};
 use super::steps::{Steps, family_of, goto, jump};
 use super::{NodePortAddresses, NodeSettings};
 use model::Cidr;
@@ -29,6 +29,7 @@ pub(super) fn skeleton(settings: &NodeSettings, prefixes: &BTreeSet<(Family, u8)
     let mut ruleset = Ruleset::default();
     for family in FAMILIES {
         add_sets(family, settings, &mut ruleset.sets);
+        add_plain_shapes(family, &mut ruleset.sets);
         let services = services_rules(family, settings);
         add_chain(&mut ruleset, &services_chain(family), None, services);
         let ranges = range_rules(family, prefixes);
@@ -129,6 +130,18 @@ fn add_sets(family: Family, settings: &NodeSettings, sets: &mut BTreeMap<Name, S
     }
 }
 
+/// The shapes that need no chain of their own.
+fn add_plain_shapes(family: Family, sets: &mut BTreeMap<Name, Set>) {
+    let Some(shapes) = sets.get_mut(&set_name(SetId::Shapes, family)) else {
+        return;
+    };
+    for kind in [Kind::Reject(family), Kind::Drop(family)] {
+        let shape = Shape::new(kind);
+        let element = shape.element(&shape.name());
+        shapes.elements.insert(element.key, element);
+    }
+}
+
 fn address_element(address: IpAddr) -> (Data, Element) {
     let key = Data::EMPTY.address(address);
     let element = Element {
@@ -150,7 +163,9 @@ fn services_rules(family: Family, settings: &NodeSettings) -> Vec<Rule> {
         rules.push(own.verdict(Verdict::Return, "answered on this node"));
     }
     rules.extend(masquerade_rule(family, settings));
-    rules.push(steps().frontend().verdict_map(SetId::Services, address));
+    let slot = steps().regs().slot;
+    let service = steps().frontend().map(SetId::Services, address, slot);
+    rules.push(service.verdict_map(SetId::Shapes, slot));
     rules.push(node_port_rule(family, settings));
     let known = steps().destination().in_set(SetId::ClusterIps, address);
     rules.push(known.verdict(goto(REJECT), "no such port"));
@@ -178,14 +193,18 @@ fn masquerade_rule(family: Family, settings: &NodeSettings) -> Option<Rule> {
 
 fn node_port_rule(family: Family, settings: &NodeSettings) -> Rule {
     let steps = Steps::new(family);
-    let (address, protocol) = (steps.regs().address, steps.regs().protocol);
+    let (address, protocol, slot) = {
+        let regs = steps.regs();
+        (regs.address, regs.protocol, regs.slot)
+    };
     let steps = match settings.node_port_addresses {
         NodePortAddresses::AllLocal => steps.destination_is_local(),
         NodePortAddresses::These(_) => steps.destination().in_set(SetId::NodeIps, address),
     };
     steps
         .protocol_and_port()
-        .verdict_map(SetId::NodePorts, protocol)
+        .map(SetId::NodePorts, protocol, slot)
+        .verdict_map(SetId::Shapes, slot)
 }
 
 /// Rules of the chain that returns for sources in one of the ranges, and drops others.

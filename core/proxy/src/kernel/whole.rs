@@ -5,7 +5,7 @@ use super::claims::Claims;
 use super::conflicts;
 use super::entry::{Entry, plan_entry};
 use super::items::{Carry, Items, Shared, bare, shared_element};
-use super::sets::set_name;
+use super::sets::{SetId, set_name};
 use super::shape::Shape;
 use super::skeleton::skeleton;
 use model::{NamespacedName, Problem, Snapshot};
@@ -46,7 +46,15 @@ pub(super) fn ruleset(
     for shape in &whole.shapes {
         let rules = shape.rules(settings);
         let chain = Chain { base: None, rules };
-        ruleset.chains.insert(shape.name(), chain);
+        let name = shape.name();
+        if let Some(shapes) = ruleset
+            .sets
+            .get_mut(&set_name(SetId::Shapes, shape.family()))
+        {
+            let element = shape.element(&name);
+            shapes.elements.insert(element.key, element);
+        }
+        ruleset.chains.insert(name, chain);
     }
     whole.fill(&mut ruleset);
     ruleset
@@ -63,12 +71,12 @@ impl Whole {
     fn add(&mut self, id: &NamespacedName, entry: &Entry, settings: &NodeSettings) {
         let items = Items::of(entry, settings);
         for item in items.own {
-            if let Carry::Chain(shape) = item.carry {
+            if let Carry::Shape(shape) = item.carry {
                 shape.with_parts(|part| {
                     self.shapes.insert(part);
                 });
             }
-            let element = item.element(id, entry, Shape::name);
+            let element = item.element(id, entry);
             self.elements.entry(item.set).or_default().push(element);
         }
         self.shared.extend(items.shared);
