@@ -1,6 +1,6 @@
 //! The relay with real sockets; every test has loopback addresses of its own.
 
-use crate::{Relay, Settings};
+use crate::{Handover, Relay, Settings};
 use model::{NamespacedName, Protocol};
 use proxy::{Change, Changes, Frontend, Origin, Policy, Route};
 use std::io::ErrorKind;
@@ -346,5 +346,45 @@ async fn thousands_of_frontends_are_opened_and_closed() {
         doors.into_iter().map(Change::Close).collect(),
     ));
     assert!(relay.metrics().contains("portolan_relay_listeners 0\n"));
+    relay.shutdown();
+}
+
+#[tokio::test]
+async fn another_data_path_chooses_for_what_is_handed_over() {
+    let (tcp, udp) = (backend("i").await, udp_backend("inside ").await);
+    let handover = Handover {
+        known: Arc::new(move |frontend, _| match frontend.protocol {
+            Protocol::Udp => udp,
+            _ => tcp,
+        }),
+        sockets: Arc::new(|address, protocol| {
+            let kind = match protocol {
+                Protocol::Udp => socket2::Type::DGRAM,
+                _ => socket2::Type::STREAM,
+            };
+            let domain = socket2::Domain::for_address(address);
+            Ok(socket2::Socket::new(domain, kind, None)?.into())
+        }),
+    };
+    let relay = Relay::start(Settings {
+        handover: Some(handover),
+        ..Settings::default()
+    });
+    // What the plan names as a backend only says that there is one.
+    let nowhere = route(&["192.0.2.1:80".parse().unwrap()]);
+    let door = frontend("127.33.31.1", 8080, Protocol::Tcp);
+    open(&relay, door, nowhere.clone());
+    assert_eq!(name(door.socket()).await, "i");
+    let door = frontend("127.33.31.1", 8080, Protocol::Udp);
+    open(&relay, door, nowhere);
+    let client = UdpSocket::bind("127.33.31.2:0").await.unwrap();
+    client.connect(door.socket()).await.unwrap();
+    for question in ["a", "b"] {
+        client.send(question.as_bytes()).await.unwrap();
+        let mut buffer = [0; 64];
+        let answer = tokio::time::timeout(PATIENCE, client.recv(&mut buffer));
+        let length = answer.await.expect("in time").unwrap();
+        assert_eq!(buffer[..length], *format!("inside {question}").as_bytes());
+    }
     relay.shutdown();
 }

@@ -1,3 +1,4 @@
+mod networks;
 mod sessions;
 
 use super::*;
@@ -32,6 +33,16 @@ fn bed(images: &[&str]) -> Bed {
 }
 
 fn bed_in(folder: PathBuf, memory: Arc<Memory>, range: u32, images: &[&str]) -> Bed {
+    bed_where(folder, memory, range, images, |_| ())
+}
+
+fn bed_where(
+    folder: PathBuf,
+    memory: Arc<Memory>,
+    range: u32,
+    images: &[&str],
+    set: impl FnOnce(&mut Settings),
+) -> Bed {
     let mut settings = Settings::new(&folder);
     settings.node_name = "here".to_owned();
     settings.pod_cidrs = vec![format!("127.32.{range}.0/24").parse().unwrap()];
@@ -39,6 +50,7 @@ fn bed_in(folder: PathBuf, memory: Arc<Memory>, range: u32, images: &[&str]) -> 
     images
         .iter()
         .for_each(|image| settings.images.add(image).unwrap());
+    set(&mut settings);
     let (writes, mut asked) = mpsc::unbounded_channel();
     let runner = Arc::new(Runner::start(settings, memory.clone(), writes).unwrap());
     let notes = Arc::new(Mutex::new(Vec::new()));
