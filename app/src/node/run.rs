@@ -30,6 +30,8 @@ pub(crate) fn run(options: &RunOptions, log: &LogOptions) -> anyhow::Result<()> 
     if options.proxy.cleanup {
         return cleanup::run();
     }
+    // Threads that take turns need no pools of their own.
+    kernel::memory::limit_pools(2);
     let node = node_name(&in_force)?;
     limits::conntrack(&in_force.config.conntrack);
     if options.proxy.init_only {

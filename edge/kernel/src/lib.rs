@@ -10,5 +10,6 @@ mod netlink;
 pub use netlink::NetlinkError;
 pub mod lab;
 pub mod link;
+pub mod memory;
 pub mod netns;
 pub mod nftables;

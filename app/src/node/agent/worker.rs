@@ -407,6 +407,7 @@ impl Worker {
         if first {
             tracing::info!(?took, "the ruleset is in the kernel");
             (self.notify)(AgentNotice::Synced);
+            kernel::memory::trim();
         }
     }
 
