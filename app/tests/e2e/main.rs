@@ -12,5 +12,6 @@ mod live;
 mod mission;
 mod node;
 mod quickstart;
+mod real;
 mod streams;
 mod workloads;
