@@ -123,6 +123,8 @@ impl Queue {
     fn finish(&mut self, shared: &Shared, done: Done) {
         let (id, attempt) = match done {
             Ok((id, attempt)) => (id, Some(attempt)),
+            // The runtime ends, and its tasks with it.
+            Err(error) if error.is_cancelled() => return,
             Err(error) => (error.id(), None),
         };
         let Some(job) = self.running.remove(&id) else {
