@@ -178,8 +178,8 @@ impl Session {
                     self.stale |= note_range(&mut self.service_cidrs, event);
                 }
                 triggers.extend(trigger(event));
-                snapshot.apply(event, &mut changed);
             }
+            snapshot.apply_all(events, &mut changed);
         }
         if !self.synced {
             return;

@@ -31,16 +31,20 @@ pub(super) fn measure(options: &Options) -> Result<Vec<Row>> {
 /// Loads everything, three times anew.
 fn load_often(node: &mut Node) -> Result<()> {
     let events = cluster::events(SIZE).collect::<Result<Vec<_>>>()?;
-    let others = |event: &&Event| !net::is_live(event);
+    let others: Vec<Event> = events
+        .into_iter()
+        .filter(|event| !net::is_live(event))
+        .collect();
+    let gone = others.iter().map(|event| Event {
+        kind: EventKind::Deleted,
+        ..event.clone()
+    });
+    let gone: Vec<Event> = gone.collect();
     for _ in 0..3 {
-        node.take(events.iter().filter(others))?;
-        let gone = events.iter().filter(others).map(|event| Event {
-            kind: EventKind::Deleted,
-            ..event.clone()
-        });
-        node.take(gone.collect::<Vec<_>>().iter())?;
+        node.take(&others)?;
+        node.take(&gone)?;
     }
-    node.take(events.iter().filter(others))?;
+    node.take(&others)?;
     Ok(())
 }
 
@@ -124,7 +128,7 @@ fn changes(node: &mut Node, length: Duration) -> Result<()> {
                 Some(number),
             )?,
         };
-        node.take([&event].into_iter())?;
+        node.take(&[event])?;
     }
     Ok(())
 }

@@ -107,7 +107,7 @@ pub(super) fn live(terminating: Option<usize>) -> Result<Event> {
 /// Loads everything into the node's namespace. Must be called inside it.
 pub(super) fn load() -> Result<Node> {
     let mut node = Node::new()?;
-    node.take(events()?.iter())?;
+    node.take(&events()?)?;
     Ok(node)
 }
 
@@ -131,7 +131,7 @@ pub(super) fn sink_addresses() -> [SocketAddr; 2] {
 pub(super) fn first() -> Result<Node> {
     let mut node = Node::new()?;
     let events = [cluster::service(LIVE)?, live(None)?];
-    node.take(events.iter())?;
+    node.take(&events)?;
     Ok(node)
 }
 

@@ -60,12 +60,10 @@ impl Node {
     }
 
     /// Brings events into the kernel.
-    pub(super) fn take<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> Result<Parts> {
+    pub(super) fn take(&mut self, events: &[Event]) -> Result<Parts> {
         let (begin, cpu) = (Instant::now(), cpu());
         let mut changed = ChangedKeys::default();
-        for event in events {
-            self.snapshot.apply(event, &mut changed);
-        }
+        self.snapshot.apply_all(events, &mut changed);
         let read = begin.elapsed();
         let update = self.planner.update(&self.snapshot, &changed);
         let planned = begin.elapsed();
@@ -79,11 +77,9 @@ impl Node {
     }
 
     /// Starts with what is in the kernel and changes the difference.
-    fn adopt<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> Result<()> {
+    fn adopt(&mut self, events: &[Event]) -> Result<()> {
         let mut changed = ChangedKeys::default();
-        for event in events {
-            self.snapshot.apply(event, &mut changed);
-        }
+        self.snapshot.apply_all(events, &mut changed);
         self.planner.update(&self.snapshot, &changed);
         let present = self.table.read()?.unwrap_or_default();
         let steps = nft::diff(&self.planner.desired(), &present);
@@ -113,7 +109,7 @@ pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
     for _ in 0..rounds {
         let inside = || -> Result<()> {
             let mut node = Node::new()?;
-            parts.push(node.take(events.iter())?);
+            parts.push(node.take(&events)?);
             changes(&mut node, size, &mut single)
         };
         Namespace::create()?.run(inside)??;
@@ -138,9 +134,9 @@ pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
 
 /// Time of a second start over a full table, and time on a processor.
 fn restart(events: &[Event]) -> Result<(f64, f64)> {
-    Node::new()?.take(events.iter())?;
+    Node::new()?.take(events)?;
     let (begin, cpu) = (Instant::now(), cpu());
-    Node::new()?.adopt(events.iter())?;
+    Node::new()?.adopt(events)?;
     Ok((millis(begin.elapsed()), self::cpu() - cpu))
 }
 
@@ -170,20 +166,20 @@ fn changes(node: &mut Node, size: Size, times: &mut Changes) -> Result<()> {
             cluster::slice(size, number, None)?,
         ];
         let begin = Instant::now();
-        node.take(events.iter())?;
+        node.take(&events)?;
         times.added.push(begin.elapsed());
     }
     for number in 0..200.min(size.services) {
         let event = cluster::grown(size, number)?;
         let begin = Instant::now();
-        node.take([&event].into_iter())?;
+        node.take(&[event])?;
         times.grown.push(begin.elapsed());
     }
     for number in 0..1000 {
         let service = (number * 7919) % size.services;
         let event = cluster::slice(size, service, Some(number))?;
         let begin = Instant::now();
-        node.take([&event].into_iter())?;
+        node.take(&[event])?;
         times.replaced.push(begin.elapsed());
     }
     Ok(())

@@ -67,6 +67,38 @@ impl Snapshot {
     /// reads are passed over. An object that cannot be read is treated as gone and leaves a
     /// Problem in [`Snapshot::unreadable`].
     pub fn apply(&mut self, event: &Event, changed: &mut ChangedKeys) {
+        self.take(event, Read::Later, changed);
+    }
+
+    /// Takes events in, one after another as [`Snapshot::apply`] does. Where there are many, other
+    /// threads read objects ahead, for reading is most of the work; the result is the same.
+    pub fn apply_all(&mut self, events: &[Event], changed: &mut ChangedKeys) {
+        let size = events.len().div_ceil(READERS).max(ALONE);
+        let mut parts = events.chunks(size);
+        let first = parts.next().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let ahead: Vec<_> = parts
+                .map(|part| {
+                    let read = move || part.iter().map(Read::ahead).collect::<Vec<_>>();
+                    let reader = std::thread::Builder::new().spawn_scoped(scope, read);
+                    (part, reader.ok())
+                })
+                .collect();
+            for event in first {
+                self.apply(event, changed);
+            }
+            for (part, reader) in ahead {
+                let read = reader.and_then(|reader| reader.join().ok());
+                let read = read.unwrap_or_default().into_iter();
+                let read = read.chain(std::iter::repeat_with(|| Read::Later));
+                for (event, read) in part.iter().zip(read) {
+                    self.take(event, read, changed);
+                }
+            }
+        });
+    }
+
+    fn take(&mut self, event: &Event, read: Read, changed: &mut ChangedKeys) {
         let object = &event.object;
         let gone = event.kind == EventKind::Deleted;
         let key = object.key();
@@ -109,24 +141,32 @@ impl Snapshot {
             }
             Resource::SERVICES => {
                 changed.services.insert(id.clone());
-                put(&mut self.services, id, object, gone, Service::parse, bad);
+                let read = |object: &Object| match read {
+                    Read::Service(service) => *service,
+                    _ => Service::parse(object),
+                };
+                put(&mut self.services, id, object, gone, read, bad);
             }
-            Resource::ENDPOINT_SLICES => self.apply_slice(id, object, gone, changed),
+            Resource::ENDPOINT_SLICES => self.take_slice(id, event, read, changed),
             _ => return,
         }
         changed.objects.insert(key);
     }
 
-    fn apply_slice(
+    fn take_slice(
         &mut self,
         id: NamespacedName,
-        object: &Object,
-        gone: bool,
+        event: &Event,
+        read: Read,
         changed: &mut ChangedKeys,
     ) {
+        let (object, gone) = (&event.object, event.kind == EventKind::Deleted);
         let bad = &mut self.unreadable;
-        let parse = EndpointSlice::parse;
-        let (old, new) = replace(&mut self.slices, id.clone(), object, gone, parse, bad);
+        let read = |object: &Object| match read {
+            Read::Slice(slice) => *slice,
+            _ => EndpointSlice::parse(object),
+        };
+        let (old, new) = replace(&mut self.slices, id.clone(), object, gone, read, bad);
         let old = old.and_then(|slice| slice.service.clone());
         let new = new.and_then(|slice| slice.service.clone());
         if let Some(service) = old.filter(|old| Some(old) != new.as_ref()) {
@@ -169,6 +209,30 @@ impl Snapshot {
     ) -> impl Iterator<Item = &'a Arc<EndpointSlice>> + use<'a> {
         let names = self.slices_of.get(service).into_iter().flatten();
         names.filter_map(|name| self.slices.get(name))
+    }
+}
+
+/// Threads that read objects, at most.
+const READERS: usize = 4;
+/// So many events are not worth a thread.
+const ALONE: usize = 250;
+
+/// What was read of an object ahead of its turn: of the kinds of which there are many.
+enum Read {
+    Service(Box<Result<Service, serde_json::Error>>),
+    Slice(Box<Result<EndpointSlice, serde_json::Error>>),
+    Later,
+}
+
+impl Read {
+    fn ahead(event: &Event) -> Self {
+        let object = &event.object;
+        match object.resource {
+            _ if event.kind == EventKind::Deleted => Self::Later,
+            Resource::SERVICES => Self::Service(Box::new(Service::parse(object))),
+            Resource::ENDPOINT_SLICES => Self::Slice(Box::new(EndpointSlice::parse(object))),
+            _ => Self::Later,
+        }
     }
 }
 
@@ -244,5 +308,49 @@ mod tests {
         let snapshot = read(json!("http"));
         assert_eq!(snapshot.unreadable.len(), 1);
         assert!(snapshot.services.is_empty());
+    }
+    #[test]
+    fn many_events_at_once_are_events_one_by_one() {
+        let event = |kind, number: usize, port: serde_json::Value| {
+            let value = json!({"metadata": {"name": format!("s{}", number % 900), "namespace": "a"},
+                "spec": {"ports": [{"port": port}]}});
+            let object = Object::from_value(Resource::SERVICES, &value).unwrap();
+            let object = Arc::new(object);
+            Event {
+                kind,
+                object,
+                old: None,
+            }
+        };
+        let slice = |number: usize| {
+            let value = json!({"metadata": {"name": format!("e{}", number % 500), "namespace": "a",
+                "labels": {"kubernetes.io/service-name": format!("s{}", number % 7)}},
+                "addressType": "IPv4", "endpoints": [{"addresses": [format!("10.0.0.{}", number % 250)]}]});
+            let object = Object::from_value(Resource::ENDPOINT_SLICES, &value).unwrap();
+            let object = Arc::new(object);
+            Event {
+                kind: EventKind::Added,
+                object,
+                old: None,
+            }
+        };
+        let events: Vec<Event> = (0..2_000)
+            .map(|number| match number % 5 {
+                0 => event(EventKind::Deleted, number / 3, json!(1)),
+                1 => event(EventKind::Modified, number, json!("no number")),
+                2 => slice(number),
+                _ => event(EventKind::Added, number * 7, json!(number)),
+            })
+            .collect();
+        let (mut one, mut all) = (Snapshot::default(), Snapshot::default());
+        let (mut ones, mut alls) = (ChangedKeys::default(), ChangedKeys::default());
+        events.iter().for_each(|event| one.apply(event, &mut ones));
+        all.apply_all(&events, &mut alls);
+        assert_eq!(ones, alls);
+        assert_eq!(one.services, all.services);
+        assert_eq!(one.slices, all.slices);
+        assert_eq!(one.slices_of, all.slices_of);
+        assert_eq!(one.unreadable, all.unreadable);
+        assert!(one.services.len() > 100 && !one.unreadable.is_empty());
     }
 }
