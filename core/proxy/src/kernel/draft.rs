@@ -10,23 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many elements name each shape, and which chains exist.
 #[derive(Default)]
 pub(super) struct Shapes {
-    used: BTreeMap<Shape, (Name, usize)>,
-    /// Chains that no element names any more
-    unused: BTreeMap<Shape, Name>,
+    used: BTreeMap<Shape, usize>,
+    /// Those that no element names any more
+    unused: BTreeSet<Shape>,
 }
 
 impl Shapes {
     /// One element more names the chain, which is made if it is not there.
     pub(super) fn take(&mut self, shape: Shape, fresh: &mut BTreeSet<Shape>) {
         shape.with_parts(|part| match self.used.get_mut(&part) {
-            Some((_, count)) => *count += 1,
+            Some(count) => *count += 1,
             None => {
-                let known = self.unused.remove(&part);
-                if known.is_none() {
+                if !self.unused.remove(&part) {
                     fresh.insert(part);
                 }
-                let name = known.unwrap_or_else(|| part.name());
-                self.used.insert(part, (name, 1));
+                self.used.insert(part, 1);
             }
         });
     }
@@ -34,23 +32,20 @@ impl Shapes {
     /// One element less names the chain.
     pub(super) fn leave(&mut self, shape: Shape) {
         shape.with_parts(|part| {
-            let Some((_, count)) = self.used.get_mut(&part) else {
+            let Some(count) = self.used.get_mut(&part) else {
                 return;
             };
             *count -= 1;
-            if *count == 0
-                && let Some((name, _)) = self.used.remove(&part)
-            {
-                self.unused.insert(part, name);
+            if *count == 0 {
+                self.used.remove(&part);
+                self.unused.insert(part);
             }
         });
     }
 
     /// Chains that are there, in use or not.
-    pub(super) fn existing(&self) -> impl Iterator<Item = (Shape, &Name)> {
-        let used = self.used.iter().map(|(shape, (name, _))| (*shape, name));
-        let unused = self.unused.iter().map(|(shape, name)| (*shape, name));
-        used.chain(unused)
+    pub(super) fn existing(&self) -> impl Iterator<Item = Shape> {
+        self.used.keys().chain(&self.unused).copied()
     }
 
     /// Whether chains wait for their removal.
@@ -60,14 +55,13 @@ impl Shapes {
 
     /// Chains that were out of use already.
     pub(super) fn unused(&self) -> BTreeSet<Shape> {
-        self.unused.keys().copied().collect()
+        self.unused.clone()
     }
 
-    /// Forgets those of `before` that are still out of use, and gives them with their names.
-    fn remove_unused(&mut self, before: &BTreeSet<Shape>) -> Vec<(Shape, Name)> {
-        let gone = before.iter();
-        gone.filter_map(|shape| Some((*shape, self.unused.remove(shape)?)))
-            .collect()
+    /// Forgets those of `before` that are still out of use, and gives them.
+    fn remove_unused(&mut self, before: &BTreeSet<Shape>) -> Vec<Shape> {
+        let gone = before.iter().copied();
+        gone.filter(|shape| self.unused.remove(shape)).collect()
     }
 }
 
@@ -164,14 +158,13 @@ impl Draft {
         let fresh: Vec<Shape> = std::mem::take(&mut self.fresh).into_iter().collect();
         ops.extend(fresh.iter().map(|shape| Op::AddChain(shape.name(), None)));
         for shape in &fresh {
-            let name = shape.name();
-            self.fill(&name, shape.rules(settings));
-            self.add((SetId::Shapes, shape.family()), shape.element(&name));
+            self.fill(&shape.name(), shape.rules(settings));
+            self.add((SetId::Shapes, shape.family()), shape.element());
         }
         // Those that went out of use in this very transaction wait for the next one.
         let gone = shapes.remove_unused(unused_before);
-        for (shape, name) in &gone {
-            self.delete((SetId::Shapes, shape.family()), shape.element(name));
+        for shape in &gone {
+            self.delete((SetId::Shapes, shape.family()), shape.element());
         }
         ops.append(&mut self.rules);
         for ((set, family), elements) in self.deletes {
@@ -180,9 +173,8 @@ impl Draft {
         for ((set, family), elements) in self.adds {
             ops.push(Op::AddElements(set_name(set, family), elements));
         }
-        let gone = || gone.iter().map(|(_, name)| name.clone());
-        ops.extend(gone().map(Op::FlushChain));
-        ops.extend(gone().map(Op::DeleteChain));
+        ops.extend(gone.iter().map(|shape| Op::FlushChain(shape.name())));
+        ops.extend(gone.iter().map(|shape| Op::DeleteChain(shape.name())));
         ops.append(&mut self.last);
         Transaction { ops }
     }

@@ -105,10 +105,10 @@ impl RulesetPlanner {
         let before = skeleton(&old, &prefixes);
         let after = skeleton(&self.settings, &prefixes);
         change_skeleton(&before, &after, &mut draft);
-        for (shape, name) in self.shapes.existing() {
+        for shape in self.shapes.existing() {
             let rules = shape.rules(&self.settings);
             if rules != shape.rules(&old) {
-                draft.rewrite(name, rules);
+                draft.rewrite(&shape.name(), rules);
             }
         }
         let mut services = BTreeSet::new();

@@ -80,10 +80,10 @@ impl Shape {
     }
 
     /// The element of map `shapes` that leads to the chain.
-    pub(super) fn element(self, name: &Name) -> Element {
+    pub(super) fn element(self) -> Element {
         let verdict = match self.kind {
             Kind::Drop(_) if !self.guarded => Verdict::Drop,
-            _ => Verdict::Goto(name.clone()),
+            _ => Verdict::Goto(self.name()),
         };
         Element {
             key: self.data(),

@@ -137,7 +137,7 @@ fn add_plain_shapes(family: Family, sets: &mut BTreeMap<Name, Set>) {
     };
     for kind in [Kind::Reject(family), Kind::Drop(family)] {
         let shape = Shape::new(kind);
-        let element = shape.element(&shape.name());
+        let element = shape.element();
         shapes.elements.insert(element.key, element);
     }
 }

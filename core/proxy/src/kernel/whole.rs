@@ -46,15 +46,14 @@ pub(super) fn ruleset(
     for shape in &whole.shapes {
         let rules = shape.rules(settings);
         let chain = Chain { base: None, rules };
-        let name = shape.name();
         if let Some(shapes) = ruleset
             .sets
             .get_mut(&set_name(SetId::Shapes, shape.family()))
         {
-            let element = shape.element(&name);
+            let element = shape.element();
             shapes.elements.insert(element.key, element);
         }
-        ruleset.chains.insert(name, chain);
+        ruleset.chains.insert(shape.name(), chain);
     }
     whole.fill(&mut ruleset);
     ruleset
