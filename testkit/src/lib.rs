@@ -4,7 +4,7 @@
 //! it stands beside it in `x.<extension>`. `UPDATE_GOLDEN=1 cargo test` rewrites those files.
 #![forbid(unsafe_code)]
 
-use model::{Object, Resource, Snapshot};
+use model::{Event, EventKind, Object, Resource, Snapshot};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -169,6 +169,23 @@ pub fn resource_of(object: &Value) -> Resource {
 pub fn object(value: &Value) -> Arc<Object> {
     let made = Object::from_value(resource_of(value), value);
     Arc::new(made.unwrap_or_else(|e| panic!("{value}: {e}")))
+}
+
+/// The event of an object that was changed, or is gone.
+///
+/// # Panics
+/// When the metadata is malformed.
+pub fn event(value: &Value, gone: bool) -> Event {
+    let kind = if gone {
+        EventKind::Deleted
+    } else {
+        EventKind::Modified
+    };
+    Event {
+        kind,
+        object: object(value),
+        old: None,
+    }
 }
 
 /// A Snapshot of the objects in a YAML text.

@@ -1,6 +1,6 @@
 //! The laws that every plan keeps.
 
-use model::{ChangedKeys, Event, EventKind, Object, Snapshot};
+use model::{ChangedKeys, Object, Snapshot};
 use proptest::prelude::*;
 use proxy::{Balancer, Planner, Settings, diff, plan};
 use serde_json::{Value, json};
@@ -41,24 +41,10 @@ fn history() -> impl Strategy<Value = Vec<(Value, bool)>> {
     prop::collection::vec((value(), prop::bool::weighted(0.2)), 0..24)
 }
 
-fn event(value: &Value, gone: bool) -> Event {
-    let object: Arc<Object> = testkit::object(value);
-    let kind = if gone {
-        EventKind::Deleted
-    } else {
-        EventKind::Modified
-    };
-    Event {
-        kind,
-        object,
-        old: None,
-    }
-}
-
 fn snapshot(history: &[(Value, bool)]) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for (value, gone) in history {
-        snapshot.apply(&event(value, *gone), &mut ChangedKeys::default());
+        snapshot.apply(&testkit::event(value, *gone), &mut ChangedKeys::default());
     }
     snapshot
 }
@@ -84,7 +70,7 @@ proptest! {
         let mut listening = BTreeMap::new();
         for (value, gone) in &history {
             let mut changed = ChangedKeys::default();
-            snapshot.apply(&event(value, *gone), &mut changed);
+            snapshot.apply(&testkit::event(value, *gone), &mut changed);
             planner.update(&snapshot, &changed).apply_to(&mut listening);
             let (desired, problems) = plan(&snapshot, &settings);
             prop_assert_eq!(&planner.desired().routes, &desired.routes);

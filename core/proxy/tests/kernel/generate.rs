@@ -1,12 +1,11 @@
 //! Random Services, EndpointSlices, nodes and settings, few enough of each that they meet.
 
-use model::{Cidr, Event, EventKind, Object};
+use model::Cidr;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proxy::kernel::{DetectLocal, NodePortAddresses, NodeSettings};
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// The node that rules are for.
 pub(crate) const HERE: &str = "here";
@@ -210,21 +209,6 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
 /// What happens, with whether an object goes.
 pub(crate) fn history() -> impl Strategy<Value = Vec<(Value, bool)>> {
     prop::collection::vec((value(), maybe(0.15)), 0..24)
-}
-
-/// The event of one step.
-pub(crate) fn event(value: &Value, gone: bool) -> Event {
-    let object: Arc<Object> = testkit::object(value);
-    let kind = if gone {
-        EventKind::Deleted
-    } else {
-        EventKind::Modified
-    };
-    Event {
-        kind,
-        object,
-        old: None,
-    }
 }
 
 /// A range out of a constant text.

@@ -1,6 +1,6 @@
 //! Hooks say what rules say, to this machine's own connections.
 
-use super::generate::{event, ip, settings, value};
+use super::generate::{ip, settings, value};
 use super::verdicts::world;
 use model::{ChangedKeys, Protocol, Snapshot};
 use nft::trace::{Fate, Origin, Packet, trace_all};
@@ -90,7 +90,7 @@ proptest! {
         let mut snapshot = Snapshot::default();
         for (value, gone) in &history {
             let mut changed = ChangedKeys::default();
-            snapshot.apply(&event(value, *gone), &mut changed);
+            snapshot.apply(&testkit::event(value, *gone), &mut changed);
             maps.take(planner.update(&snapshot, &changed));
             maps.check(&planner)?;
         }

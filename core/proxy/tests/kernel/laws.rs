@@ -1,6 +1,6 @@
 //! The laws that the planner keeps.
 
-use super::generate::{event, history, settings, value};
+use super::generate::{history, settings, value};
 use model::{ChangedKeys, Object, Snapshot};
 use nft::Ruleset;
 use proptest::prelude::*;
@@ -60,7 +60,7 @@ proptest! {
         let mut snapshot = Snapshot::default();
         for (value, gone) in &history {
             let mut changed = ChangedKeys::default();
-            snapshot.apply(&event(value, *gone), &mut changed);
+            snapshot.apply(&testkit::event(value, *gone), &mut changed);
             edge.take(&planner.update(&snapshot, &changed));
             let (whole, problems) = plan_ruleset(&snapshot, &settings);
             assert_same(&planner.desired(), &whole)?;
@@ -109,7 +109,7 @@ proptest! {
         let mut snapshot = Snapshot::default();
         let mut changed = ChangedKeys::default();
         for (value, gone) in &history {
-            snapshot.apply(&event(value, *gone), &mut changed);
+            snapshot.apply(&testkit::event(value, *gone), &mut changed);
         }
         edge.take(&planner.update(&snapshot, &changed));
         edge.take(&planner.set_settings(&snapshot, after.clone()));

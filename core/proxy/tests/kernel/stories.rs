@@ -1,6 +1,6 @@
 //! What single changes bring about, besides rules: connections to forget, health ports, resets.
 
-use super::generate::{HERE, event, ip};
+use super::generate::{HERE, ip};
 use model::{ChangedKeys, NamespacedName, Node, Snapshot};
 use nft::{Op, Transaction};
 use proxy::kernel::{
@@ -31,7 +31,8 @@ impl Story {
     fn step(&mut self, values: &[Value], gone: bool) -> Update {
         let mut changed = ChangedKeys::default();
         for value in values {
-            self.snapshot.apply(&event(value, gone), &mut changed);
+            self.snapshot
+                .apply(&testkit::event(value, gone), &mut changed);
         }
         self.planner.update(&self.snapshot, &changed)
     }
