@@ -137,19 +137,7 @@ impl Up {
 
     /// Runs kubectl with text on its standard input.
     pub(crate) fn kubectl_stdin(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = self.kubectl_command();
-        command
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .expect("kubectl is installed: cargo xtask tools");
-        let mut stdin = child.stdin.take().expect("stdin");
-        stdin.write_all(input.as_bytes()).expect("kubectl reads");
-        drop(stdin);
-        child.wait_with_output().expect("kubectl ends")
+        feed(self.kubectl_command().args(arguments), input)
     }
 
     /// kubectl for this server, to be run by the caller.
@@ -305,4 +293,19 @@ pub(crate) fn eventually<T: std::fmt::Debug>(
 /// The folder of examples.
 pub(crate) fn examples(folder: &str) -> String {
     format!("{}/../examples/{folder}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs kubectl with text on its standard input.
+pub(crate) fn feed(kubectl: &mut Command, input: &str) -> Output {
+    kubectl
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = kubectl
+        .spawn()
+        .expect("kubectl is installed: cargo xtask tools");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(input.as_bytes()).expect("kubectl reads");
+    drop(stdin);
+    child.wait_with_output().expect("kubectl ends")
 }

@@ -1,6 +1,6 @@
 //! `portolan run --role node` in a laboratory: a node with two Pods, and an API server on the node.
 
-use crate::harness::{eventually, text};
+use crate::harness::{eventually, feed, text};
 use kernel::lab::{Answer, Asking, Echo, Lab, Protocol, Shape};
 use kernel::netns::{Namespace, may_create};
 use kernel::nftables::Table;
@@ -130,24 +130,13 @@ impl Bed {
     }
 
     fn try_kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
-        use std::io::Write;
         let mut command = self.on_node("kubectl");
         command
             .arg("--kubeconfig")
             .arg(self.dir.join("data/kubeconfig"))
             .args(arguments);
         command.env("HOME", &self.dir).env_remove("KUBECONFIG");
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .expect("kubectl is installed: cargo xtask tools");
-        let mut stdin = child.stdin.take().expect("stdin");
-        stdin.write_all(input.as_bytes()).expect("kubectl reads");
-        drop(stdin);
-        let output = child.wait_with_output().expect("kubectl ends");
+        let output = feed(&mut command, input);
         match output.status.success() {
             true => Ok(text(&output.stdout)),
             false => Err(text(&output.stderr)),

@@ -2,12 +2,11 @@
 //! sits on a node of a laboratory, so that the cluster's own nodes are left alone, and the test
 //! hands its connections to the API server on. The cluster gets one namespace, which is deleted.
 
-use crate::harness::{eventually, text};
+use crate::harness::{eventually, feed, text};
 use kernel::lab::{Asking, Echo, Lab, Protocol, Shape};
 use kernel::netns::{Namespace, may_create};
 use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,15 +38,7 @@ impl Cluster {
     fn kubectl(&self, arguments: &[&str], input: &str) -> String {
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(&self.kubeconfig);
-        command.args(arguments).stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .expect("kubectl is installed: cargo xtask tools");
-        let mut stdin = child.stdin.take().expect("stdin");
-        stdin.write_all(input.as_bytes()).expect("kubectl reads");
-        drop(stdin);
-        let output = child.wait_with_output().expect("kubectl ends");
+        let output = feed(command.args(arguments), input);
         let error = text(&output.stderr);
         assert!(output.status.success(), "kubectl {arguments:?}: {error}");
         text(&output.stdout)
