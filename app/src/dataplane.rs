@@ -2,16 +2,16 @@
 
 use crate::node::agent::{Agent, SharedSnapshot};
 use crate::problems::Problems;
+use crate::statuses::Sent;
 use apid::{Batch, Client};
 use arc_swap::ArcSwap;
 use dns::Zone;
 use gateway::Publish;
-use model::{ChangedKeys, NamespacedName, ObjectKey, Problem, Resource, Snapshot, Write};
+use model::{ChangedKeys, Problem, Resource, Snapshot};
 use proxy::LoadBalancers;
 use relay::Relay;
 use runner::Runner;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -45,8 +45,8 @@ pub(crate) struct DataPlane {
     pub(crate) problems: Problems,
     /// Problems that the plans told after the last change
     pub(crate) planned: BTreeSet<Problem>,
-    /// Ingress statuses that were sent and have not come back as events
-    pub(crate) sent: BTreeMap<NamespacedName, Value>,
+    /// Statuses of Ingresses
+    pub(crate) sent: Sent,
 }
 
 impl DataPlane {
@@ -62,7 +62,7 @@ impl DataPlane {
                 }
                 () = sleep_until(check_at.unwrap_or_else(Instant::now)), if check_at.is_some() => {
                     check_at = None;
-                    self.sent.clear();
+                    self.sent.forget();
                     self.write_statuses();
                     self.planned = self.plan_problems();
                     self.tell_problems().await;
@@ -121,17 +121,8 @@ impl DataPlane {
 
     fn write_statuses(&mut self) {
         let Some(publish) = &self.publish else { return };
-        let statuses = gateway::statuses(self.gateway.table(), &read(&self.snapshot), publish);
-        for (id, status) in statuses {
-            if self.sent.get(&id) == Some(&status) {
-                continue;
-            }
-            self.sent.insert(id.clone(), status.clone());
-            let write = Write::MergePatch {
-                key: ObjectKey::new(Resource::INGRESSES, &id.namespace, &id.name),
-                subresource: "status",
-                patch: json!({ "status": status }),
-            };
+        let (table, snapshot) = (self.gateway.table(), read(&self.snapshot));
+        for (id, write) in self.sent.writes(table, &snapshot, publish) {
             let client = self.client.clone();
             tokio::spawn(async move {
                 if let Err(error) = client.submit(write).await {

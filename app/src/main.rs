@@ -30,6 +30,7 @@ mod sandbox;
 mod screen;
 mod seed;
 mod status;
+mod statuses;
 mod up;
 
 use clap::Parser;

@@ -19,7 +19,7 @@ use proxy::LoadBalancers;
 use relay::Relay;
 use runner::Runner;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -188,7 +188,7 @@ async fn start(config: &Config) -> anyhow::Result<Up> {
             our_class: LOAD_BALANCER_CLASS,
         },
         planned: BTreeSet::new(),
-        sent: BTreeMap::new(),
+        sent: crate::statuses::Sent::default(),
     };
     spawn_data_plane(plane, events);
     marker.write(&config.data_dir)?;

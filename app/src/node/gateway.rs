@@ -1,12 +1,12 @@
 //! Role `gateway`: Ingresses on ports of this node.
 
 use crate::node::flags::GatewayFlags;
+use crate::statuses::Sent;
 use anyhow::{Context, bail};
 use cluster::{Client, Collection, Lease, LeaseSettings};
 use gateway::{Planner, Publish, Settings};
-use model::{ChangedKeys, Ingress, NamespacedName, ObjectKey, Resource, Snapshot, Write};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use model::{ChangedKeys, Ingress, NamespacedName, Resource, Snapshot};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ pub(crate) struct Gateway {
     running: Option<(Arc<httpd::Server>, Planner)>,
     lease: Lease,
     flags: GatewayFlags,
-    /// Statuses that were sent and have not come back as events
-    sent: BTreeMap<NamespacedName, Value>,
+    /// Statuses of Ingresses
+    sent: Sent,
 }
 
 impl Gateway {
@@ -72,7 +72,7 @@ impl Gateway {
             bound: Some(bound),
             running: None,
             flags: flags.clone(),
-            sent: BTreeMap::new(),
+            sent: Sent::default(),
         })
     }
 
@@ -136,16 +136,7 @@ impl Gateway {
         let publish = Publish {
             addresses: self.addresses(snapshot, node),
         };
-        for (id, status) in gateway::statuses(planner.table(), snapshot, &publish) {
-            if self.sent.get(&id) == Some(&status) {
-                continue;
-            }
-            self.sent.insert(id.clone(), status.clone());
-            let write = Write::MergePatch {
-                key: ObjectKey::new(Resource::INGRESSES, &id.namespace, &id.name),
-                subresource: "status",
-                patch: json!({ "status": status }),
-            };
+        for (id, write) in self.sent.writes(planner.table(), snapshot, &publish) {
             let client = self.client.clone();
             tokio::spawn(async move {
                 if let Err(error) = client.submit(&write).await {
@@ -157,7 +148,7 @@ impl Gateway {
 
     /// Statuses that did not come back are sent again.
     pub(crate) fn forget_sent(&mut self) {
-        self.sent.clear();
+        self.sent.forget();
     }
 
     fn addresses(&self, snapshot: &Snapshot, node: &[IpAddr]) -> Vec<String> {
