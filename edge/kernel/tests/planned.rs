@@ -4,7 +4,7 @@
 #[path = "../../../core/proxy/tests/kernel/generate.rs"]
 mod generate;
 
-use generate::{HERE, event, history, settings};
+use generate::{HERE, history, settings};
 use kernel::netns::{Namespace, may_create};
 use kernel::nftables::Table;
 use model::{ChangedKeys, Snapshot};
@@ -46,7 +46,7 @@ fn live(
     take(table, &planner, &update)?;
     for (value, gone) in history {
         let mut changed = ChangedKeys::default();
-        snapshot.apply(&event(value, *gone), &mut changed);
+        snapshot.apply(&testkit::event(value, *gone), &mut changed);
         let update = planner.update(&snapshot, &changed);
         take(table, &planner, &update)?;
     }
