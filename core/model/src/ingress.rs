@@ -5,6 +5,7 @@ use crate::service::LoadBalancer;
 use crate::{LbIngress, Meta, NamespacedName, Object};
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// `pathType`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -80,7 +81,7 @@ pub struct Ingress {
     /// Namespace and name
     pub id: NamespacedName,
     /// Metadata, with the annotations
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// `spec.ingressClassName`
     pub class_name: Option<String>,
     /// `spec.defaultBackend`
@@ -97,7 +98,7 @@ pub struct Ingress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngressClass {
     /// Metadata
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// `spec.controller`
     pub controller: String,
     /// Annotation `ingressclass.kubernetes.io/is-default-class: "true"`
@@ -191,7 +192,7 @@ impl Ingress {
     pub fn parse(object: &Object) -> Result<Self, serde_json::Error> {
         let raw: Raw = object.parse()?;
         Ok(Self {
-            id: NamespacedName::new(&object.meta.namespace, &object.meta.name),
+            id: object.id(),
             meta: object.meta.clone(),
             class_name: raw.spec.ingress_class_name,
             default_backend: raw.spec.default_backend.and_then(backend),

@@ -4,12 +4,13 @@ use crate::lenient::nullable;
 use crate::{Cidr, Meta, Object};
 use serde::Deserialize;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// One Node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// Metadata
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// Addresses of type `InternalIP`
     pub internal_ips: Vec<IpAddr>,
     /// Addresses of type `ExternalIP`

@@ -1,7 +1,7 @@
 //! An object as stored: canonical JSON bytes beside the metadata that everyone asks for.
 
-use crate::Resource;
 use crate::lenient::nullable;
+use crate::{NamespacedName, Resource};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ pub struct Object {
     /// The resource it is stored under
     pub resource: Resource,
     /// Its metadata, parsed once
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// The whole object as canonical JSON (keys sorted), `apiVersion` and `kind` included
     pub bytes: Arc<[u8]>,
 }
@@ -146,7 +146,7 @@ impl Object {
         let envelope: Envelope = serde_json::from_slice(&bytes)?;
         Ok(Self {
             resource,
-            meta: envelope.metadata,
+            meta: Arc::new(envelope.metadata),
             bytes,
         })
     }
@@ -173,6 +173,14 @@ impl Object {
         match std::str::from_utf8(&self.bytes) {
             Ok(text) => serde_json::from_str(text),
             Err(_) => serde_json::from_slice(&self.bytes),
+        }
+    }
+
+    /// Its namespace and name.
+    pub fn id(&self) -> NamespacedName {
+        NamespacedName {
+            namespace: self.meta.namespace.clone(),
+            name: self.meta.name.clone(),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::lenient::nullable;
 use crate::{Meta, NamespacedName, Object, Protocol};
 use serde::Deserialize;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// `spec.containers[].ports[]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -28,7 +29,7 @@ pub struct Pod {
     /// Namespace and name
     pub id: NamespacedName,
     /// Metadata
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// `status.podIPs`
     pub ips: Vec<IpAddr>,
     /// `spec.nodeName`; empty when not scheduled
@@ -120,7 +121,7 @@ impl Pod {
         }
         let mut conditions = raw.status.conditions.iter();
         Ok(Self {
-            id: NamespacedName::new(&object.meta.namespace, &object.meta.name),
+            id: object.id(),
             meta: object.meta.clone(),
             ips: texts.iter().filter_map(|text| text.parse().ok()).collect(),
             node_name: raw.spec.node_name,

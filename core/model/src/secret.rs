@@ -4,6 +4,7 @@ use crate::lenient::nullable;
 use crate::{Meta, NamespacedName, Object};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One Secret. Values stay in base64 as stored, until someone who is entitled to decodes them.
 #[derive(Clone, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub struct Secret {
     /// Namespace and name
     pub id: NamespacedName,
     /// Metadata
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// `type`
     pub kind: String,
     /// `data`, base64
@@ -36,7 +37,7 @@ pub struct ConfigMap {
     /// Namespace and name
     pub id: NamespacedName,
     /// Metadata
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// `data`
     pub data: BTreeMap<String, String>,
 }
@@ -45,7 +46,7 @@ pub struct ConfigMap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
     /// Metadata
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
 }
 
 #[derive(Default, Deserialize)]
@@ -64,7 +65,7 @@ impl Secret {
     /// The JSON error when a field has the wrong type.
     pub fn parse(object: &Object) -> Result<Self, serde_json::Error> {
         let raw: Raw = object.parse()?;
-        let id = NamespacedName::new(&object.meta.namespace, &object.meta.name);
+        let id = object.id();
         Ok(Self {
             id,
             meta: object.meta.clone(),
@@ -81,7 +82,7 @@ impl ConfigMap {
     /// The JSON error when a field has the wrong type.
     pub fn parse(object: &Object) -> Result<Self, serde_json::Error> {
         let raw: Raw = object.parse()?;
-        let id = NamespacedName::new(&object.meta.namespace, &object.meta.name);
+        let id = object.id();
         Ok(Self {
             id,
             meta: object.meta.clone(),

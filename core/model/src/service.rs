@@ -5,6 +5,7 @@ use crate::{Meta, NamespacedName, Object};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// `spec.type`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -103,7 +104,7 @@ pub struct Service {
     /// Namespace and name
     pub id: NamespacedName,
     /// Metadata
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// `spec.type`
     pub kind: ServiceType,
     /// `spec.clusterIPs`, without `None`
@@ -230,7 +231,7 @@ impl Service {
         let client_ip = spec.session_affinity == "ClientIP";
         let timeout = spec.session_affinity_config.client_ip.timeout_seconds;
         Ok(Self {
-            id: NamespacedName::new(&object.meta.namespace, &object.meta.name),
+            id: object.id(),
             meta: object.meta.clone(),
             kind: spec.kind,
             headless: cluster_ips.first().is_some_and(|ip| ip == "None"),

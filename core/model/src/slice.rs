@@ -3,6 +3,7 @@
 use crate::lenient::nullable;
 use crate::{Meta, NamespacedName, Object, Protocol};
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// `addressType`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -75,7 +76,7 @@ pub struct EndpointSlice {
     /// Namespace and name
     pub id: NamespacedName,
     /// Metadata
-    pub meta: Meta,
+    pub meta: Arc<Meta>,
     /// The Service, from label `kubernetes.io/service-name`
     pub service: Option<NamespacedName>,
     /// `addressType`
@@ -148,9 +149,12 @@ impl EndpointSlice {
         let namespace = &object.meta.namespace;
         let label = object.meta.labels.get(Self::SERVICE_NAME_LABEL);
         Ok(Self {
-            id: NamespacedName::new(namespace, &object.meta.name),
+            id: object.id(),
             meta: object.meta.clone(),
-            service: label.map(|name| NamespacedName::new(namespace, name)),
+            service: label.map(|name| NamespacedName {
+                namespace: namespace.clone(),
+                name: name.as_str().into(),
+            }),
             address_type: raw.address_type,
             ports: raw.ports,
             endpoints: raw.endpoints.into_iter().map(endpoint).collect(),

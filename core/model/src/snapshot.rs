@@ -38,10 +38,10 @@ pub struct Snapshot {
 /// Which objects changed since the last plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedKeys {
-    /// Keys of the changed objects, by resource, namespace and name
-    pub objects: BTreeSet<ObjectKey>,
     /// Services that changed themselves, or by one of their slices
     pub services: BTreeSet<NamespacedName>,
+    /// Keys of all other objects that changed
+    pub objects: BTreeSet<ObjectKey>,
 }
 
 impl ChangedKeys {
@@ -56,7 +56,8 @@ impl ChangedKeys {
         self.services.extend(other.services);
     }
 
-    /// Whether an object of this resource changed.
+    /// Whether an object of this resource changed; for Services and their slices see
+    /// [`ChangedKeys::services`].
     pub fn has(&self, resource: Resource) -> bool {
         self.objects.iter().any(|key| key.resource == resource)
     }
@@ -101,12 +102,8 @@ impl Snapshot {
     fn take(&mut self, event: &Event, read: Read, changed: &mut ChangedKeys) {
         let object = &event.object;
         let gone = event.kind == EventKind::Deleted;
-        let key = object.key();
-        let id = NamespacedName {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-        };
-        let name = key.name.clone();
+        let id = object.id();
+        let name = id.name.clone();
         let bad = &mut self.unreadable;
         match object.resource {
             Resource::NAMESPACES => {
@@ -145,12 +142,12 @@ impl Snapshot {
                     Read::Service(service) => *service,
                     _ => Service::parse(object),
                 };
-                put(&mut self.services, id, object, gone, read, bad);
+                return put(&mut self.services, id, object, gone, read, bad);
             }
-            Resource::ENDPOINT_SLICES => self.take_slice(id, event, read, changed),
+            Resource::ENDPOINT_SLICES => return self.take_slice(id, event, read, changed),
             _ => return,
         }
-        changed.objects.insert(key);
+        changed.objects.insert(object.key());
     }
 
     fn take_slice(

@@ -296,7 +296,7 @@ impl Informer {
         };
         let object = Object {
             resource: self.what.resource,
-            meta,
+            meta: Arc::new(meta),
             bytes: Arc::from(b"{}".as_slice()),
         };
         Some(Event {
