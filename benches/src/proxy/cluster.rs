@@ -72,11 +72,14 @@ pub(super) fn addresses(size: Size, service: usize, replaced: Option<usize>) -> 
     addresses
 }
 
-/// All events of a first list: Services, then their slices.
+/// All events of a first list: Services, then their slices, both in order of namespace and name,
+/// as an API server lists them.
 pub(super) fn events(size: Size) -> impl Iterator<Item = Result<Event>> {
-    let services = (0..size.services).map(service);
-    let slices = (0..size.services).map(move |number| slice(size, number, None));
-    services.chain(slices)
+    let mut numbers: Vec<usize> = (0..size.services).collect();
+    numbers.sort_by_cached_key(|number| name(*number));
+    let services = numbers.clone().into_iter().map(service);
+    let slices = numbers.into_iter();
+    services.chain(slices.map(move |number| slice(size, number, None)))
 }
 
 /// A Service as it was added.

@@ -48,7 +48,11 @@ pub(super) struct Node {
     snapshot: Snapshot,
     planner: RulesetPlanner,
     table: Table,
+    begun: bool,
 }
+
+/// Elements of one part of the first load, as the agent has it.
+const PART: usize = 5_000;
 
 impl Node {
     pub(super) fn new() -> Result<Self> {
@@ -56,6 +60,7 @@ impl Node {
             snapshot: Snapshot::default(),
             planner: RulesetPlanner::new(settings()?),
             table: Table::open("portolan")?,
+            begun: false,
         })
     }
 
@@ -65,9 +70,21 @@ impl Node {
         let mut changed = ChangedKeys::default();
         self.snapshot.apply_all(events, &mut changed);
         let read = begin.elapsed();
-        let update = self.planner.update(&self.snapshot, &changed);
-        let planned = begin.elapsed();
-        self.table.apply(&update.transaction)?;
+        let (planner, snapshot) = (&mut self.planner, &self.snapshot);
+        let planned = if std::mem::replace(&mut self.begun, true) {
+            let update = planner.update(snapshot, &changed);
+            let planned = begin.elapsed();
+            self.table.apply(&update.transaction)?;
+            planned
+        } else {
+            let (planned, done) = self.table.apply_while(|part| {
+                let update = planner.first(snapshot, &changed, PART, part);
+                part(update.transaction);
+                begin.elapsed()
+            });
+            done?;
+            planned
+        };
         Ok(Parts {
             read: millis(read),
             plan: millis(planned - read),

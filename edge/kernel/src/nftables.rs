@@ -11,6 +11,7 @@ mod decode;
 mod encode;
 mod error;
 mod numbers;
+mod parts;
 mod read;
 #[cfg(test)]
 mod tests;

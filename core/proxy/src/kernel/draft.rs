@@ -124,6 +124,8 @@ pub(super) struct Draft {
     pub(super) last: Vec<Op>,
     /// A length of source ranges came or went
     pub(super) prefixes_changed: bool,
+    /// Number of elements in `adds`
+    additions: usize,
 }
 
 impl Draft {
@@ -133,6 +135,22 @@ impl Draft {
 
     pub(super) fn add(&mut self, set: SetKey, element: Element) {
         self.adds.entry(set).or_default().push(element);
+        self.additions += 1;
+    }
+
+    /// Number of elements that come.
+    pub(super) fn additions(&self) -> usize {
+        self.additions
+    }
+
+    /// Takes out what can come before all rules: new sets, and elements, none of which leads to a
+    /// chain yet.
+    pub(super) fn take_part(&mut self) -> Transaction {
+        let is_set = |op: &mut Op| matches!(op, Op::AddSet(..));
+        let mut ops: Vec<Op> = self.first.extract_if(.., is_set).collect();
+        ops.extend(additions(std::mem::take(&mut self.adds)));
+        self.additions = 0;
+        Transaction { ops }
     }
 
     /// Rules of a chain, in the place of those it has.
@@ -170,12 +188,15 @@ impl Draft {
         for ((set, family), elements) in self.deletes {
             ops.push(Op::DeleteElements(set_name(set, family), elements));
         }
-        for ((set, family), elements) in self.adds {
-            ops.push(Op::AddElements(set_name(set, family), elements));
-        }
+        ops.extend(additions(self.adds));
         ops.extend(gone.iter().map(|shape| Op::FlushChain(shape.name())));
         ops.extend(gone.iter().map(|shape| Op::DeleteChain(shape.name())));
         ops.append(&mut self.last);
         Transaction { ops }
     }
+}
+
+fn additions(adds: BTreeMap<SetKey, Vec<Element>>) -> impl Iterator<Item = Op> {
+    let add = |((set, family), elements)| Op::AddElements(set_name(set, family), elements);
+    adds.into_iter().map(add)
 }

@@ -28,6 +28,7 @@ mod draft;
 mod endpoints;
 mod entry;
 mod explain;
+mod first;
 mod flush;
 mod gone;
 mod health;

@@ -36,9 +36,9 @@ pub struct Update {
 
 /// Holds what [`super::plan_ruleset`] would return, at the price of the Services that changed.
 pub struct RulesetPlanner {
-    settings: NodeSettings,
-    zone: Option<String>,
-    begun: bool,
+    pub(super) settings: NodeSettings,
+    pub(super) zone: Option<String>,
+    pub(super) begun: bool,
     pub(super) entries: BTreeMap<NamespacedName, Entry>,
     pub(super) claims: Claims,
     /// Services that something is wrong with
@@ -233,6 +233,18 @@ impl RulesetPlanner {
     ) {
         let empty = Entry::default();
         let entry = after.unwrap_or(&empty);
+        self.change_besides(id, before, entry, old);
+        self.change_elements(id, before, entry, old, draft);
+    }
+
+    /// Notes what is different besides elements.
+    pub(super) fn change_besides(
+        &mut self,
+        id: &NamespacedName,
+        before: &Entry,
+        entry: &Entry,
+        old: &NodeSettings,
+    ) {
         if conflicts::is_troubled(entry) {
             self.troubled.insert(id.clone());
         } else {
@@ -244,6 +256,17 @@ impl RulesetPlanner {
             .change(id, before, entry, old, &self.settings);
         self.hooks.change(before, entry, old, &self.settings);
         self.gone.change(before, entry, &self.settings);
+    }
+
+    /// Puts into the draft which elements come and go.
+    pub(super) fn change_elements(
+        &mut self,
+        id: &NamespacedName,
+        before: &Entry,
+        entry: &Entry,
+        old: &NodeSettings,
+        draft: &mut Draft,
+    ) {
         let present = Items::of(before, old);
         let wanted = Items::of(entry, &self.settings);
         let is_in = |all: &[Shared], thing| all.binary_search(thing).is_ok();
@@ -280,7 +303,7 @@ impl RulesetPlanner {
         });
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         mut draft: Draft,
         flows: UdpTargets,
@@ -373,7 +396,7 @@ fn compare(
 }
 
 /// Makes what is there without Services.
-fn begin(settings: &NodeSettings, draft: &mut Draft) {
+pub(super) fn begin(settings: &NodeSettings, draft: &mut Draft) {
     change_skeleton(
         &Ruleset::default(),
         &skeleton(settings, &BTreeSet::new()),

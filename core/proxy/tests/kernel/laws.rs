@@ -76,6 +76,41 @@ proptest! {
     }
 
     #[test]
+    fn the_first_ruleset_in_parts_is_the_first_at_once(
+        values in prop::collection::vec(value(), 0..40),
+        settings in settings(),
+        size in 1_usize..60,
+    ) {
+        let mut snapshot = Snapshot::default();
+        let mut changed = ChangedKeys::default();
+        for value in &values {
+            snapshot.apply(&testkit::event(value, false), &mut changed);
+        }
+        let (mut once, mut parts) = (Edge::default(), Edge::default());
+        let mut planner = RulesetPlanner::new(settings.clone());
+        let update = planner.update(&snapshot, &changed);
+        once.take(&update);
+        let mut in_parts = RulesetPlanner::new(settings);
+        let last = in_parts.first(&snapshot, &changed, size, &mut |transaction| {
+            let rules = transaction.ops.iter().filter(|op| {
+                !matches!(op, nft::Op::AddSet(..) | nft::Op::AddElements(..))
+            });
+            assert_eq!(rules.count(), 0, "{transaction}");
+            let update = Update { transaction, ..Update::default() };
+            parts.take(&update);
+        });
+        parts.take(&last);
+        settle(&mut in_parts, &mut parts, &snapshot);
+        assert_same(&parts.planned(), &once.planned())?;
+        prop_assert_eq!(&parts.relay, &once.relay);
+        prop_assert_eq!(in_parts.desired(), planner.desired());
+        prop_assert_eq!(in_parts.problems(), planner.problems());
+        prop_assert_eq!(in_parts.hooks(), planner.hooks());
+        prop_assert_eq!(in_parts.health_ports(), planner.health_ports());
+        prop_assert_eq!((last.flush, last.hooks), (update.flush, update.hooks));
+    }
+
+    #[test]
     fn the_kernel_takes_every_ruleset(
         values in prop::collection::vec(value(), 0..16), settings in settings()
     ) {
