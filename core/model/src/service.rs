@@ -1,6 +1,6 @@
 //! Services, as the data planes need them.
 
-use crate::lenient::nullable;
+use crate::lenient::{list, nullable};
 use crate::{Meta, NamespacedName, Object};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -156,18 +156,18 @@ struct Spec {
     kind: ServiceType,
     #[serde(rename = "clusterIP", deserialize_with = "nullable")]
     cluster_ip: String,
-    #[serde(rename = "clusterIPs", deserialize_with = "nullable")]
+    #[serde(rename = "clusterIPs", deserialize_with = "list")]
     cluster_ips: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     ports: Vec<ServicePort>,
     #[serde(deserialize_with = "nullable")]
     selector: BTreeMap<String, String>,
     #[serde(deserialize_with = "nullable")]
     external_name: String,
-    #[serde(rename = "externalIPs", deserialize_with = "nullable")]
+    #[serde(rename = "externalIPs", deserialize_with = "list")]
     external_ips: Vec<String>,
     load_balancer_class: Option<String>,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     load_balancer_source_ranges: Vec<String>,
     #[serde(deserialize_with = "nullable")]
     session_affinity: String,
@@ -181,7 +181,7 @@ struct Spec {
     external_traffic_policy: String,
     #[serde(deserialize_with = "nullable")]
     health_check_node_port: u16,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     ip_families: Vec<IpFamily>,
     traffic_distribution: Option<String>,
 }
@@ -209,7 +209,7 @@ struct Status {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct LoadBalancer {
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     pub(crate) ingress: Vec<LbIngress>,
 }
 

@@ -1,6 +1,6 @@
 //! EndpointSlices.
 
-use crate::lenient::nullable;
+use crate::lenient::{list, nullable};
 use crate::{Meta, NamespacedName, Object, Protocol};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -92,16 +92,16 @@ pub struct EndpointSlice {
 struct Raw {
     #[serde(deserialize_with = "nullable")]
     address_type: AddressType,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     ports: Vec<EndpointPort>,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     endpoints: Vec<RawEndpoint>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct RawEndpoint {
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     addresses: Vec<String>,
     #[serde(deserialize_with = "nullable")]
     conditions: Conditions,
@@ -124,9 +124,9 @@ struct Conditions {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Hints {
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     for_zones: Vec<Hint>,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "list")]
     for_nodes: Vec<Hint>,
 }
 

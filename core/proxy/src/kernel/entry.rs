@@ -148,7 +148,10 @@ pub(super) fn plan_entry(
         choice: read_choice(service, &mut entry.problems),
         ranges: source_ranges(service, &mut entry.problems),
     };
-    for address in cluster_ips(service) {
+    let addresses = cluster_ips(service);
+    let ports = service.ports.len() * addresses.len();
+    entry.ports.reserve_exact(ports);
+    for address in addresses {
         for (index, port) in service.ports.iter().enumerate() {
             drafter.draft(address, index, port, &mut entry);
         }
