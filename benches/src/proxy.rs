@@ -116,12 +116,22 @@ fn loads(size: Size, options: &Options) -> Result<()> {
     let of = |field: fn(&peer::Figures) -> f64| peer.as_ref().map(field);
     let rows = [
         row("cold load", "ms", ours.cold, of(|peer| peer.cold)),
-        row("  time on a processor", "ms", ours.cold_cpu, None),
+        row("  time on processors", "ms", ours.cold_cpu, None),
         row("  of which: read events", "ms", ours.cold_parts.read, None),
-        row("  of which: plan", "ms", ours.cold_parts.plan, None),
-        row("  of which: kernel", "ms", ours.cold_parts.kernel, None),
+        row(
+            "  of which: plan, as the kernel fills sets",
+            "ms",
+            ours.cold_parts.plan,
+            None,
+        ),
+        row(
+            "  of which: rest of the kernel",
+            "ms",
+            ours.cold_parts.kernel,
+            None,
+        ),
         row("restart", "ms", ours.restart, of(|peer| peer.restart)),
-        row("  time on a processor", "ms", ours.restart_cpu, None),
+        row("  time on processors", "ms", ours.restart_cpu, None),
         row(
             "one Service added, p50",
             "µs",

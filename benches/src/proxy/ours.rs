@@ -15,7 +15,7 @@ pub(super) struct Figures {
     /// From events to the kernel, in milliseconds
     pub(super) cold: f64,
     pub(super) cold_parts: Parts,
-    /// Time on a processor, which other work on the machine does not stretch
+    /// Time on processors, of all threads
     pub(super) cold_cpu: f64,
     /// The same with everything in the kernel already
     pub(super) restart: f64,
@@ -149,7 +149,7 @@ pub(super) fn measure(size: Size, rounds: usize) -> Result<Figures> {
     })
 }
 
-/// Time of a second start over a full table, and time on a processor.
+/// Time of a second start over a full table, and time on processors.
 fn restart(events: &[Event]) -> Result<(f64, f64)> {
     Node::new()?.take(events)?;
     let (begin, cpu) = (Instant::now(), cpu());
@@ -157,14 +157,10 @@ fn restart(events: &[Event]) -> Result<(f64, f64)> {
     Ok((millis(begin.elapsed()), self::cpu() - cpu))
 }
 
-/// Milliseconds that this thread spent on a processor; zero where the kernel does not say.
+/// Milliseconds that threads of this process spent on processors.
 fn cpu() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text
-        .split_whitespace()
-        .next()
-        .and_then(|text| text.parse().ok());
-    nanoseconds.unwrap_or(0.0) / 1e6
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
 /// Times of single changes, one transaction each.

@@ -1,5 +1,7 @@
 //! The thread itself.
 
+mod first;
+
 use super::forget::Forgetter;
 use super::rules::{self, Outcome};
 use super::shortcut::Shortcut;
@@ -189,17 +191,16 @@ impl Worker {
 
     fn take(&mut self, mut told: Told) {
         let started = Instant::now();
-        let first = !self.begun;
-        let update = {
-            let snapshot = read(&self.snapshot);
-            if first {
-                self.begun = true;
-                told.keys.services.extend(snapshot.services.keys().cloned());
-                told.keys.objects.extend(nodes(&snapshot));
-            }
-            self.planner.update(&snapshot, &told.keys)
-        };
-        self.apply(update, started, first);
+        if self.begun {
+            let update = {
+                let snapshot = read(&self.snapshot);
+                self.planner.update(&snapshot, &told.keys)
+            };
+            self.apply(update, started);
+        } else {
+            self.begun = true;
+            self.first(&mut told, started);
+        }
         self.programmed(&told);
     }
 
@@ -214,24 +215,20 @@ impl Worker {
             self.planner.set_settings(&snapshot, settings)
         };
         if self.begun {
-            self.apply(update, started, false);
+            self.apply(update, started);
         }
     }
 
-    fn apply(&mut self, update: Update, started: Instant, first: bool) {
-        self.flushes.extend(update.flush);
-        self.shortcut.add(update.hooks);
-        if !update.localhost.steps.is_empty() {
-            (self.notify)(AgentNotice::Localhost(update.localhost));
-        }
-        if update.health_changed || first {
-            lock(&self.report).health = self.planner.health_ports().clone();
-            (self.notify)(AgentNotice::Health);
+    fn apply(&mut self, update: Update, started: Instant) {
+        let health_changed = update.health_changed;
+        let transaction = self.hand_on(update);
+        if health_changed {
+            self.tell_health();
         }
         if self.in_step {
-            match self.table.apply(&update.transaction) {
+            match self.table.apply(&transaction) {
                 Ok(()) => {
-                    self.counted(&update.transaction);
+                    self.counted(&transaction);
                     self.synced(started, false);
                 }
                 Err(error) => {
@@ -240,27 +237,31 @@ impl Worker {
                     self.compare_at = Some(Instant::now());
                 }
             }
-        } else if first {
-            self.first(&update.transaction, started);
         }
+        self.look_up();
+    }
+
+    /// Keeps or hands on what is not for the table, and gives what is.
+    fn hand_on(&mut self, update: Update) -> Transaction {
+        self.flushes.extend(update.flush);
+        self.shortcut.add(update.hooks);
+        if !update.localhost.steps.is_empty() {
+            (self.notify)(AgentNotice::Localhost(update.localhost));
+        }
+        update.transaction
+    }
+
+    fn tell_health(&mut self) {
+        lock(&self.report).health = self.planner.health_ports().clone();
+        (self.notify)(AgentNotice::Health);
+    }
+
+    /// After each change: sees what is due.
+    fn look_up(&mut self) {
         self.leftovers();
         self.problems_at
             .get_or_insert_with(|| Instant::now() + PROBLEMS);
         self.due();
-    }
-
-    /// Where there is no table yet, the first transaction makes all of it, and nothing need be
-    /// compared.
-    fn first(&mut self, whole: &Transaction, started: Instant) {
-        let none = matches!(self.table.read(), Ok(None));
-        if none && self.table.apply(whole).is_ok() {
-            self.in_step = true;
-            self.compare_at = self.check_every.map(|every| started + every);
-            self.generation = self.table.generation().ok();
-            self.synced(started, true);
-        } else {
-            self.compare_at = Some(Instant::now());
-        }
     }
 
     fn leftovers(&mut self) {

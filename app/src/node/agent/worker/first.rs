@@ -1,0 +1,39 @@
+//! The first ruleset after a start.
+
+use super::{Told, Worker, nodes, read};
+use nft::Transaction;
+use std::time::Instant;
+
+/// About so many elements are handed to the kernel while more is planned.
+const PART: usize = 5_000;
+
+impl Worker {
+    /// Where there is no table yet, the first ruleset makes all of it, and nothing need be
+    /// compared. The kernel takes it in parts while the rest is planned; its rules come last.
+    pub(super) fn first(&mut self, told: &mut Told, started: Instant) {
+        let none = matches!(self.table.read(), Ok(None));
+        let (planner, shared) = (&mut self.planner, self.snapshot.clone());
+        let mut plan = |part: &mut dyn FnMut(Transaction)| {
+            let snapshot = read(&shared);
+            told.keys.services.extend(snapshot.services.keys().cloned());
+            told.keys.objects.extend(nodes(&snapshot));
+            planner.first(&snapshot, &told.keys, PART, part)
+        };
+        let (update, taken) = if none {
+            self.table.apply_while(plan)
+        } else {
+            (plan(&mut |_| {}), Ok(()))
+        };
+        let rules = self.hand_on(update);
+        self.tell_health();
+        if none && taken.is_ok() && self.table.apply(&rules).is_ok() {
+            self.in_step = true;
+            self.compare_at = self.check_every.map(|every| started + every);
+            self.generation = self.table.generation().ok();
+            self.synced(started, true);
+        } else {
+            self.compare_at = Some(Instant::now());
+        }
+        self.look_up();
+    }
+}
