@@ -109,12 +109,16 @@ pub(crate) struct GatewayFlags {
     /// Secret with the certificate for hosts that have none
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub(crate) default_ssl_certificate: Option<String>,
-    /// Service whose load balancer's addresses Ingresses show; without it, this node's
+    /// Service whose load balancer's addresses Ingresses show; without it, those of the Nodes of all
+    /// replicas, which Pods find by POD_NAMESPACE and POD_NAME in their environment
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub(crate) publish_service: Option<String>,
     /// Addresses that Ingresses show
     #[arg(long, value_name = "ADDRESS[,ADDRESS]", value_delimiter = ',')]
     pub(crate) publish_status_address: Vec<String>,
+    /// Ingresses show internal addresses of Nodes, even of Nodes that have external ones
+    #[arg(long)]
+    pub(crate) report_node_internal_ip_address: bool,
 }
 
 /// kube-proxy's flags. One that is not given leaves kube-proxy's default; with `--config` they are

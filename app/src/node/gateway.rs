@@ -1,13 +1,15 @@
 //! Role `gateway`: Ingresses on ports of this node.
 
+mod replicas;
+
 use crate::node::flags::GatewayFlags;
 use crate::statuses::Sent;
 use anyhow::{Context, bail};
 use cluster::{Client, Collection, Lease, LeaseSettings};
 use gateway::{Planner, Publish, Settings};
 use model::{ChangedKeys, Ingress, NamespacedName, Resource, Snapshot};
+use replicas::Replicas;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Annotations that name a Secret, `NAME` or `NAMESPACE/NAME`.
@@ -28,6 +30,7 @@ pub(crate) struct Gateway {
     running: Option<(Arc<httpd::Server>, Planner)>,
     lease: Lease,
     flags: GatewayFlags,
+    replicas: Replicas,
     /// Statuses of Ingresses
     sent: Sent,
 }
@@ -72,6 +75,7 @@ impl Gateway {
             bound: Some(bound),
             running: None,
             flags: flags.clone(),
+            replicas: Replicas::here(node, flags.report_node_internal_ip_address),
             sent: Sent::default(),
         })
     }
@@ -98,6 +102,9 @@ impl Gateway {
     /// What the Ingresses name, besides what is followed in any case.
     pub(crate) fn references(&self, snapshot: &Snapshot) -> BTreeSet<Collection> {
         let mut all = BTreeSet::new();
+        if self.publishes_replicas() {
+            all.extend(self.replicas.references(snapshot));
+        }
         let secret = |id: &NamespacedName| {
             Collection::one(Resource::SECRETS, "Secret", &id.namespace, &id.name)
         };
@@ -129,12 +136,12 @@ impl Gateway {
     }
 
     /// Writes the statuses that are not as they should be, if that is ours to do.
-    pub(crate) fn write_statuses(&mut self, snapshot: &Snapshot, node: &[IpAddr]) {
+    pub(crate) fn write_statuses(&mut self, snapshot: &Snapshot) {
         let Some((_, planner)) = self.running.as_ref().filter(|_| self.lease.leads()) else {
             return;
         };
         let publish = Publish {
-            addresses: self.addresses(snapshot, node),
+            addresses: self.addresses(snapshot),
         };
         for (id, write) in self.sent.writes(planner.table(), snapshot, &publish) {
             let client = self.client.clone();
@@ -151,7 +158,11 @@ impl Gateway {
         self.sent.forget();
     }
 
-    fn addresses(&self, snapshot: &Snapshot, node: &[IpAddr]) -> Vec<String> {
+    fn publishes_replicas(&self) -> bool {
+        self.flags.publish_status_address.is_empty() && self.flags.publish_service.is_none()
+    }
+
+    fn addresses(&self, snapshot: &Snapshot) -> Vec<String> {
         if !self.flags.publish_status_address.is_empty() {
             return self.flags.publish_status_address.clone();
         }
@@ -169,7 +180,8 @@ impl Gateway {
             }
             return balanced;
         }
-        node.iter().map(ToString::to_string).collect()
+        let addresses = self.replicas.addresses(snapshot);
+        addresses.iter().map(ToString::to_string).collect()
     }
 
     /// Metrics, once it serves.

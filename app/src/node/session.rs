@@ -213,17 +213,14 @@ impl Session {
             Resource::INGRESSES,
             Resource::INGRESS_CLASSES,
             Resource::CONFIG_MAPS,
+            Resource::PODS,
+            Resource::NODES,
         ];
         if ours.iter().any(|resource| changed.has(*resource)) {
             let mut wanted = gateway.references(&snapshot);
             wanted.extend(self.followed.iter().cloned());
             self.feed.follow(wanted);
-            let node = snapshot.nodes.get(self.setup.node.as_str());
-            let ips = node_ips(
-                node.map(Arc::as_ref),
-                self.setup.in_force.config.bind_address,
-            );
-            gateway.write_statuses(&snapshot, &ips);
+            gateway.write_statuses(&snapshot);
         }
     }
 
@@ -283,13 +280,8 @@ impl Session {
         self.serve_health_ports().await;
         if let Some(gateway) = &mut self.gateway {
             let snapshot = read(&self.snapshot);
-            let node = snapshot.nodes.get(self.setup.node.as_str());
-            let ips = node_ips(
-                node.map(Arc::as_ref),
-                self.setup.in_force.config.bind_address,
-            );
             gateway.forget_sent();
-            gateway.write_statuses(&snapshot, &ips);
+            gateway.write_statuses(&snapshot);
         }
     }
 

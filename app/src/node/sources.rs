@@ -169,6 +169,7 @@ mod tests {
             &[
                 ("", "secrets", both),
                 ("", "configmaps", both),
+                ("", "pods", both),
                 ("networking.k8s.io", "ingresses/status", &["patch"]),
                 (
                     "coordination.k8s.io",

@@ -449,6 +449,9 @@ fn a_gateway_serves_ingresses_and_writes_their_statuses() {
     ]);
     command.args(["--conntrack-tcp-timeout-close-wait=0s", "--kubeconfig"]);
     command.arg(bed.dir.join("portolan-gateway.kubeconfig"));
+    command
+        .env("POD_NAMESPACE", "kube-system")
+        .env("POD_NAME", "gateway-1");
     command.stdout(Stdio::null()).stderr(bed.log("agent.log"));
     bed.agent = Some(command.spawn().expect("the gateway starts"));
 
@@ -499,9 +502,51 @@ fn a_gateway_serves_ingresses_and_writes_their_statuses() {
         )
     };
     eventually(secure, |body| body.contains("a page"));
+    // A second replica on a Node with an external address.
+    bed.kubectl(&["apply", "-f", "-"], REPLICAS);
+    for (kind, name, status) in [
+        (
+            "node",
+            "node7",
+            r#"{"addresses": [{"type": "ExternalIP", "address": "203.0.113.7"}]}"#,
+        ),
+        ("pod", "gateway-1", READY),
+        ("pod", "gateway-2", READY),
+    ] {
+        let patch = format!("{{\"status\": {status}}}");
+        let of = [
+            "patch",
+            kind,
+            name,
+            "-n",
+            "kube-system",
+            "--subresource=status",
+            "--type=merge",
+        ];
+        bed.kubectl(&[&of, ["-p", patch.as_str()].as_slice()].concat(), "");
+    }
+    eventually(status, |ips| *ips == format!("{address} 203.0.113.7"));
     let log = std::fs::read_to_string(bed.dir.join("agent.log")).expect("the log");
     assert!(!log.contains("forbidden"), "{log}");
 }
+
+const READY: &str = r#"{"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}"#;
+
+const REPLICAS: &str = "
+apiVersion: v1
+kind: Node
+metadata: {name: node7}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gateway-1, namespace: kube-system, labels: {app: gateway}}
+spec: {nodeName: node1, containers: [{name: c, image: portolan}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gateway-2, namespace: kube-system, labels: {app: gateway}}
+spec: {nodeName: node7, containers: [{name: c, image: portolan}]}
+";
 
 fn serve_pages(listener: &std::net::TcpListener) {
     use std::io::{Read, Write};

@@ -16,7 +16,8 @@
 //!
 //! **Invariants.** Applying every transaction of a [`RulesetPlanner`] in turn gives what
 //! [`plan_ruleset`] gives of the whole; the order of events does not matter. One Service changed
-//! costs what that Service costs.
+//! costs what that Service costs. The first ruleset can be handed over in parts, of which all but
+//! the last only fill sets, so that nothing is seen of it before it is whole.
 //!
 //! **Does not** speak netlink.
 
