@@ -1,6 +1,6 @@
 //! UDP flows that last, while endpoints and Services change under them.
 
-use crate::objects::{balanced, ep, service};
+use crate::objects::{Ep, balanced, ep, service, slices};
 use crate::world::{World, balancer_ips, cluster_ips, world};
 use kernel::lab::{Answer, Protocol};
 use std::net::{SocketAddr, UdpSocket};
@@ -69,6 +69,33 @@ fn a_flow_to_an_endpoint_that_still_serves_is_left_alone() {
         assert_eq!(who(&flow).as_deref(), Some("pod3"));
         world.endpoints("web", &[ep(1)]);
     }
+}
+
+#[test]
+fn a_flow_to_an_endpoint_that_comes_while_others_are_forgotten_is_left_alone() {
+    let Some(mut world) = world() else { return };
+    world.serve(service("web", 10, "ClusterIP"), &[ep(1), ep(3)]);
+    let [v4, v6] = cluster_ips(10).map(|to| flow(&world, "pod2", to));
+    // Entries of IPv4 come first, and those of IPv6 are not yet looked at.
+    who(&v4).expect("served");
+    let plan = |world: &mut World, endpoints: &[Ep]| {
+        let slices = slices(&world.lab, "web", endpoints);
+        world.plan(&slices);
+    };
+    plan(&mut world, &[ep(1)]);
+    let forgetter = world.agents[0].forgetter.clone();
+    let mut begun = false;
+    forgetter.pass_with(|| {
+        plan(&mut world, &[ep(1).terminating(true), ep(5)]);
+        assert_eq!(who(&v6).as_deref(), Some("pod5"));
+        begun = true;
+    });
+    assert!(begun, "there was an entry");
+    plan(
+        &mut world,
+        &[ep(1).terminating(true), ep(5).terminating(true), ep(3)],
+    );
+    assert_eq!(who(&v6).as_deref(), Some("pod5"), "while it serves");
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! A laboratory whose nodes each hold the ruleset that the product plans for them.
 
+use crate::flush::Forgetter;
 use crate::objects::{Ep, slices};
 use crate::rights;
-use kernel::conntrack::Conntrack;
 use kernel::lab::{Answer, Asking, CLUSTER_CIDR, Echo, Lab, Machine, Protocol, Shape};
 use kernel::nftables::Table;
 use model::{ChangedKeys, Cidr, Event, EventKind, Object, ObjectKey, Snapshot};
-use proxy::kernel::{ConntrackFlush, DetectLocal, NodeSettings, RulesetPlanner};
+use proxy::kernel::{DetectLocal, NodeSettings, RulesetPlanner};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -26,8 +26,7 @@ pub(crate) const TARGET: u16 = 8080;
 pub(crate) struct Agent {
     pub(crate) planner: RulesetPlanner,
     pub(crate) table: Table,
-    conntrack: Conntrack,
-    stale: Vec<ConntrackFlush>,
+    pub(crate) forgetter: Arc<Forgetter>,
 }
 
 /// A cluster.
@@ -96,29 +95,21 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 impl Agent {
     pub(crate) fn new(node: &Machine, settings: NodeSettings) -> Self {
         let table = node.namespace.make(|| Table::open("portolan"));
-        let conntrack = node.namespace.make(Conntrack::open);
         Self {
             planner: RulesetPlanner::new(settings),
             table: table.expect("inside").expect("a table"),
-            conntrack: conntrack.expect("inside").expect("conntrack"),
-            stale: Vec::new(),
+            forgetter: Arc::new(Forgetter::new(node)),
         }
     }
 
     /// Plans what changed and puts it into the kernel.
     pub(crate) fn update(&mut self, snapshot: &Snapshot, changed: &ChangedKeys) {
         let update = self.planner.update(snapshot, changed);
+        self.forgetter.plan(update.flush);
         self.table
             .apply(&update.transaction)
             .unwrap_or_else(|error| panic!("{error}\n{}", update.transaction));
-        self.stale.extend(update.flush);
-    }
-
-    /// Forgets tracked connections that lead nowhere. Costs a walk over all entries of the whole
-    /// machine, however few there are.
-    pub(crate) fn flush(&mut self) {
-        let stale = std::mem::take(&mut self.stale);
-        crate::flush::flush(&mut self.conntrack, &stale);
+        self.forgetter.ready();
     }
 
     /// Brings the kernel to what is planned, whatever is in it; the number of steps that took.
@@ -134,10 +125,15 @@ impl World {
     /// Adds or changes these objects.
     pub(crate) fn apply(&mut self, objects: &[Value]) {
         self.plan(objects);
-        self.agents.iter_mut().for_each(Agent::flush);
+        self.flush();
     }
 
-    /// The same without flushing connection tracking.
+    /// Forgets tracked connections that lead nowhere.
+    fn flush(&self) {
+        self.agents.iter().for_each(|agent| agent.forgetter.pass());
+    }
+
+    /// The same as [`World::apply`] without flushing connection tracking.
     pub(crate) fn plan(&mut self, objects: &[Value]) {
         let mut changed = ChangedKeys::default();
         for value in objects {
@@ -164,7 +160,7 @@ impl World {
             self.snapshot.apply(&event, &mut changed);
         }
         self.update(&changed);
-        self.agents.iter_mut().for_each(Agent::flush);
+        self.flush();
     }
 
     fn update(&mut self, changed: &ChangedKeys) {

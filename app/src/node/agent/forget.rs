@@ -4,13 +4,13 @@
 //! milliseconds even when it is empty. The rules must not wait for that, so it is done beside
 //! them, for all that came up meanwhile at once.
 
-use super::flush::Flushes;
+use super::{flush, lock};
 use crate::node::metrics::NodeMetrics;
 use kernel::conntrack::Conntrack;
-use proxy::kernel::ConntrackFlush;
+use proxy::kernel::{ConntrackFlush, Forgetting};
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,47 +21,68 @@ const LONGEST_REST: Duration = Duration::from_millis(200);
 
 /// Forgets what it is told to. Ends with its work done when dropped.
 pub(super) struct Forgetter {
-    inbox: Option<Sender<Vec<ConntrackFlush>>>,
+    forgetting: Arc<Mutex<Forgetting>>,
+    wake: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Forgetter {
     /// Starts the thread. `conntrack` may belong to another network namespace.
     pub(super) fn start(conntrack: Conntrack, metrics: Arc<NodeMetrics>) -> io::Result<Self> {
-        let (inbox, flushes) = channel();
+        let forgetting = Arc::<Mutex<Forgetting>>::default();
+        let (wake, woken) = channel();
+        let work = forgetting.clone();
         let thread = std::thread::Builder::new()
             .name("node-forget".to_owned())
-            .spawn(move || run(conntrack, &metrics, &flushes))?;
+            .spawn(move || run(&work, conntrack, &metrics, &woken))?;
         Ok(Self {
-            inbox: Some(inbox),
+            forgetting,
+            wake: Some(wake),
             thread: Some(thread),
         })
     }
 
+    /// To be called before the rules change: a pass that runs must not take those that come now
+    /// for strangers. Does not wait.
+    pub(super) fn plan(&self, flushes: Vec<ConntrackFlush>) {
+        if !flushes.is_empty() {
+            lock(&self.forgetting).plan(flushes);
+        }
+    }
+
     /// To be called once new packets find their way. Does not wait.
-    pub(super) fn forget(&self, flushes: Vec<ConntrackFlush>) {
-        if let Some(inbox) = self.inbox.as_ref().filter(|_| !flushes.is_empty()) {
-            let _ = inbox.send(flushes);
+    pub(super) fn ready(&self) {
+        let due = {
+            let mut forgetting = lock(&self.forgetting);
+            forgetting.ready();
+            forgetting.is_due()
+        };
+        if let Some(wake) = self.wake.as_ref().filter(|_| due) {
+            let _ = wake.send(());
         }
     }
 }
 
 impl Drop for Forgetter {
     fn drop(&mut self) {
-        drop(self.inbox.take());
+        drop(self.wake.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn run(mut conntrack: Conntrack, metrics: &NodeMetrics, inbox: &Receiver<Vec<ConntrackFlush>>) {
+fn run(
+    forgetting: &Mutex<Forgetting>,
+    mut conntrack: Conntrack,
+    metrics: &NodeMetrics,
+    woken: &Receiver<()>,
+) {
     let mut rest = Duration::ZERO;
     loop {
-        let mut flushes = Flushes::default();
-        let more = collect(&mut flushes, inbox, Instant::now() + rest);
-        if !flushes.is_empty() {
-            rest = pass(&flushes, &mut conntrack, metrics)
+        let more = wait(forgetting, woken, Instant::now() + rest);
+        if lock(forgetting).is_due() {
+            rest = pass(forgetting, &mut conntrack, metrics)
                 .saturating_mul(REST)
                 .min(LONGEST_REST);
         }
@@ -72,25 +93,30 @@ fn run(mut conntrack: Conntrack, metrics: &NodeMetrics, inbox: &Receiver<Vec<Con
 }
 
 /// Waits for something to forget, and at least until then; false when nothing more will come.
-fn collect(flushes: &mut Flushes, inbox: &Receiver<Vec<ConntrackFlush>>, until: Instant) -> bool {
+fn wait(forgetting: &Mutex<Forgetting>, woken: &Receiver<()>, until: Instant) -> bool {
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let message = match flushes.is_empty() {
-            true => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            false => inbox.recv_timeout(left),
+        let due = lock(forgetting).is_due();
+        let message = match due {
+            false => woken.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            true => woken.recv_timeout(left),
         };
         match message {
-            Ok(more) => flushes.add(more),
+            Ok(()) => {}
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
     }
 }
 
-/// Forgets them all; says how long it took.
-fn pass(flushes: &Flushes, conntrack: &mut Conntrack, metrics: &NodeMetrics) -> Duration {
+/// Forgets what waits; says how long it took.
+fn pass(
+    forgetting: &Mutex<Forgetting>,
+    conntrack: &mut Conntrack,
+    metrics: &NodeMetrics,
+) -> Duration {
     let started = Instant::now();
-    let flushed = flushes.run(conntrack);
+    let flushed = flush::pass(forgetting, conntrack);
     let took = started.elapsed();
     match flushed {
         Ok(flushed) => metrics.with(|values| {
@@ -108,29 +134,32 @@ mod tests {
     use proxy::kernel::FlushTarget;
     use std::collections::BTreeSet;
 
-    fn flush(to: &str) -> Vec<ConntrackFlush> {
-        vec![ConntrackFlush {
+    fn forget(forgetting: &Mutex<Forgetting>, sender: &Sender<()>, to: &str) {
+        let flush = ConntrackFlush {
             target: FlushTarget::Address(to.parse().unwrap()),
             keep: BTreeSet::new(),
-        }]
+            due: true,
+        };
+        let mut forgetting = forgetting.lock().unwrap();
+        forgetting.plan(vec![flush]);
+        forgetting.ready();
+        sender.send(()).unwrap();
     }
 
     #[test]
     fn what_came_up_meanwhile_is_done_in_one_pass_and_the_last_of_it_before_the_end() {
-        let (sender, inbox) = channel();
-        sender.send(flush("10.96.0.1:53")).unwrap();
-        sender.send(flush("10.96.0.2:53")).unwrap();
-        let mut flushes = Flushes::default();
-        assert!(collect(&mut flushes, &inbox, Instant::now()));
-        assert!(inbox.try_recv().is_err(), "both were taken");
-        sender.send(flush("10.96.0.3:53")).unwrap();
+        let forgetting = Mutex::default();
+        let (sender, woken) = channel();
+        forget(&forgetting, &sender, "10.96.0.1:53");
+        forget(&forgetting, &sender, "10.96.0.2:53");
+        assert!(wait(&forgetting, &woken, Instant::now()));
+        assert!(woken.try_recv().is_err(), "both were heard");
+        forgetting.lock().unwrap().begin();
+        forget(&forgetting, &sender, "10.96.0.3:53");
         drop(sender);
-        let mut last = Flushes::default();
         let far = Instant::now() + Duration::from_secs(3600);
-        assert!(
-            !collect(&mut last, &inbox, far),
-            "the end is not waited for"
-        );
-        assert!(!last.is_empty());
+        let more = wait(&forgetting, &woken, far);
+        assert!(!more, "the end is not waited for");
+        assert!(forgetting.lock().unwrap().is_due());
     }
 }

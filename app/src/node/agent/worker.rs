@@ -13,7 +13,7 @@ use kernel::netns::Namespace;
 use kernel::nftables::{Table, Watch};
 use model::{ChangedKeys, Resource, Snapshot};
 use nft::Transaction;
-use proxy::kernel::{ConntrackFlush, NodeSettings, RulesetPlanner, Update};
+use proxy::kernel::{NodeSettings, RulesetPlanner, Update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,8 +40,6 @@ pub(super) struct Worker {
     report: Arc<Mutex<Report>>,
     notify: Box<dyn Fn(AgentNotice) + Send>,
     metrics: Arc<NodeMetrics>,
-    /// For when new packets find their way
-    flushes: Vec<ConntrackFlush>,
     shortcut: Shortcut,
     /// The kernel holds what the planner planned, as far as we know
     in_step: bool,
@@ -95,7 +93,6 @@ impl Worker {
             report,
             notify: options.notify,
             metrics: options.metrics,
-            flushes: Vec::new(),
             shortcut,
             in_step: false,
             begun: false,
@@ -243,7 +240,7 @@ impl Worker {
 
     /// Keeps or hands on what is not for the table, and gives what is.
     fn hand_on(&mut self, update: Update) -> Transaction {
-        self.flushes.extend(update.flush);
+        self.forgetter.plan(update.flush);
         self.shortcut.add(update.hooks);
         if !update.localhost.steps.is_empty() {
             (self.notify)(AgentNotice::Localhost(update.localhost));
@@ -278,6 +275,7 @@ impl Worker {
                 let snapshot = read(&self.snapshot);
                 self.planner.update(&snapshot, &ChangedKeys::default())
             };
+            self.forgetter.plan(update.flush);
             if self.in_step {
                 match self.table.apply(&update.transaction) {
                     Ok(()) => self.counted(&update.transaction),
@@ -288,7 +286,6 @@ impl Worker {
                     }
                 }
             }
-            self.flushes.extend(update.flush);
         }
         if self.compare_at.is_some_and(|at| at <= now) {
             self.compare();
@@ -404,17 +401,12 @@ impl Worker {
             values.no_local = no_local;
         });
         let first = !std::mem::replace(&mut lock(&self.report).synced, true);
-        self.forget();
+        self.forgetter.ready();
         if first {
             tracing::info!(?took, "the ruleset is in the kernel");
             (self.notify)(AgentNotice::Synced);
             kernel::memory::trim();
         }
-    }
-
-    /// Forgets tracked connections, now that new packets find their way.
-    fn forget(&mut self) {
-        self.forgetter.forget(std::mem::take(&mut self.flushes));
     }
 
     fn programmed(&self, told: &Told) {

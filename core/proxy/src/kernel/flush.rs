@@ -23,15 +23,19 @@ pub enum FlushTarget {
     },
 }
 
-/// UDP entries to delete: those with this original destination whose reply source (where the
-/// packets really go) is none of `keep`. To be done after the transaction that it came with, for
-/// until then packets would make the same entries again. TCP is left alone: its clients notice.
+/// UDP entries to delete, if that is due: those with this original destination whose reply source
+/// (where the packets really go) is none of `keep`. To be done after the transaction that it came
+/// with, for until then packets would make the same entries again. TCP is left alone: its clients
+/// notice.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConntrackFlush {
     /// Original destination
     pub target: FlushTarget,
     /// Endpoints that still serve
     pub keep: BTreeSet<SocketAddr>,
+    /// Whether entries can be stale. False when endpoints only came: whoever is still about to
+    /// delete for the same target, by an older word, must know them too.
+    pub due: bool,
 }
 
 /// A UDP frontend.
@@ -41,10 +45,17 @@ enum Target {
     NodePort(bool, u16),
 }
 
-/// Which UDP frontends have entries that may be stale.
+/// Which UDP frontends have other endpoints.
 #[derive(Default)]
 pub(super) struct UdpTargets {
-    stale: BTreeMap<Target, BTreeSet<SocketAddr>>,
+    changed: BTreeMap<Target, Changed>,
+}
+
+#[derive(Default)]
+struct Changed {
+    keep: BTreeSet<SocketAddr>,
+    /// Entries may be stale
+    stale: bool,
 }
 
 impl UdpTargets {
@@ -57,26 +68,30 @@ impl UdpTargets {
             // What is sent to a port before it has endpoints leaves an entry without rewriting.
             let stale = match old.get(target) {
                 None => true,
-                Some([]) => !serving.is_empty(),
+                Some(old) if old == serving => continue,
+                Some([]) => true,
                 Some(old) => old.iter().any(|at| !serving.contains(at)),
             };
-            if stale {
-                let keep = serving.iter().map(|at| at.socket()).collect();
-                self.stale.insert(*target, keep);
-            }
+            let keep = serving.iter().map(|at| at.socket()).collect();
+            self.changed.insert(*target, Changed { keep, stale });
         }
         for target in old.keys().filter(|target| !new.contains_key(target)) {
             // Another Service may have taken it over in the same batch.
-            self.stale.entry(*target).or_default();
+            let gone = Changed {
+                stale: true,
+                ..Changed::default()
+            };
+            self.changed.entry(*target).or_insert(gone);
         }
     }
 
     pub(super) fn into_flushes(self, settings: &NodeSettings) -> Vec<ConntrackFlush> {
-        let flush = |(target, keep)| ConntrackFlush {
+        let flush = |(target, Changed { keep, stale })| ConntrackFlush {
             target: resolve(target, settings),
             keep,
+            due: stale,
         };
-        self.stale.into_iter().map(flush).collect()
+        self.changed.into_iter().map(flush).collect()
     }
 }
 

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Update {
     /// What to change in the kernel, all or nothing
     pub transaction: Transaction,
-    /// Tracked connections to forget once the transaction is in
+    /// Tracked connections to forget once the transaction is in, for [`super::Forgetting`]
     pub flush: Vec<ConntrackFlush>,
     /// What changes for the userspace relay of NodePorts on loopback addresses
     pub localhost: Changes,

@@ -58,11 +58,12 @@ fn slice(protocol: &str, endpoints: &[&str]) -> Value {
         "ports": [{"port": 5353, "protocol": protocol}], "endpoints": endpoints})
 }
 
-fn flushes(keep: &[&str]) -> Vec<ConntrackFlush> {
+fn flushes(keep: &[&str], due: bool) -> Vec<ConntrackFlush> {
     let keep = keep.iter().map(|text| SocketAddr::new(ip(text), 5353));
     let flush = |target| ConntrackFlush {
         target,
         keep: keep.clone().collect(),
+        due,
     };
     vec![
         flush(FlushTarget::Address(SocketAddr::new(ip("10.96.0.1"), 53))),
@@ -82,21 +83,34 @@ fn udp_connections_to_what_went_are_forgotten() {
         flush(story.step(&[slice("UDP", endpoints)], false))
     };
     // A new Service: clients may have tried before.
-    assert_eq!(flush(story.step(&[service("UDP")], false)), flushes(&[]));
+    assert_eq!(
+        flush(story.step(&[service("UDP")], false)),
+        flushes(&[], true)
+    );
     // First endpoints: what went nowhere is stale.
-    assert_eq!(slices(&mut story, &["10.0.0.1"]), flushes(&["10.0.0.1"]));
+    assert_eq!(
+        slices(&mut story, &["10.0.0.1"]),
+        flushes(&["10.0.0.1"], true)
+    );
     // One more: nothing is stale.
-    assert_eq!(slices(&mut story, &["10.0.0.1", "10.0.0.2"]), vec![]);
+    let two = ["10.0.0.1", "10.0.0.2"];
+    assert_eq!(slices(&mut story, &two), flushes(&two, false));
     // One that ends still serves.
     assert_eq!(slices(&mut story, &["10.0.0.1", "~10.0.0.2"]), vec![]);
     assert_eq!(
         slices(&mut story, &["10.0.0.1", "!10.0.0.2"]),
-        flushes(&["10.0.0.1"])
+        flushes(&["10.0.0.1"], true)
     );
-    assert_eq!(slices(&mut story, &[]), flushes(&[]));
+    assert_eq!(slices(&mut story, &[]), flushes(&[], true));
     assert_eq!(slices(&mut story, &[]), vec![]);
-    assert_eq!(slices(&mut story, &["10.0.0.1"]), flushes(&["10.0.0.1"]));
-    assert_eq!(flush(story.step(&[service("UDP")], true)), flushes(&[]));
+    assert_eq!(
+        slices(&mut story, &["10.0.0.1"]),
+        flushes(&["10.0.0.1"], true)
+    );
+    assert_eq!(
+        flush(story.step(&[service("UDP")], true)),
+        flushes(&[], true)
+    );
 }
 
 #[test]
