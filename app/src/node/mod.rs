@@ -1,6 +1,7 @@
 //! The service proxy of one node: what `portolan up` and `portolan run --role node` share, and
 //! the rest of `portolan run`.
 
+mod addresses;
 pub(crate) mod agent;
 mod cleanup;
 mod config;

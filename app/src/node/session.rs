@@ -8,6 +8,7 @@
 //!
 //! While the API server is away, everything goes on with what is known.
 
+use crate::node::addresses::AddressChanges;
 use crate::node::agent::{Agent, AgentNotice, AgentOptions, SharedSnapshot, Told};
 use crate::node::config::InForce;
 use crate::node::dns::{Dns, DnsOptions};
@@ -29,7 +30,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// How often what was refused by the system is tried again, and addresses are looked at.
+/// How often what was refused by the system is tried again, and everything is looked at in case that
+/// the kernel did not tell.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// What a session is started with.
@@ -123,10 +125,15 @@ impl Session {
     /// Runs until something cannot go on.
     pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
         let mut again = tokio::time::interval(AGAIN);
+        let addresses = AddressChanges::listen();
         loop {
             tokio::select! {
                 notice = self.feed.next() => self.take(notice).await,
                 Some(notice) = self.told.recv() => self.tell(notice).await,
+                () = addresses.next() => if self.synced {
+                    self.settle().await;
+                    self.serve_health_ports().await;
+                },
                 _ = again.tick() => {
                     self.serve_status().await?;
                     if self.synced {

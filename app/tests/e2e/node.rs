@@ -2,10 +2,11 @@
 
 use crate::harness::{eventually, feed, text};
 use kernel::lab::{Answer, Asking, Echo, Lab, Protocol, Shape};
+use kernel::link::Links;
 use kernel::netns::{Namespace, may_create};
 use kernel::nftables::Table;
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,6 +16,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: default}
 spec:
+  type: NodePort
   clusterIP: 10.96.5.5
   ports:
   - {name: tcp, port: 80, protocol: TCP, targetPort: 8080}
@@ -114,6 +116,7 @@ impl Bed {
             "--role=node",
             "--hostname-override=node1",
             "--proxy-mode=nftables",
+            "--nodeport-addresses=0.0.0.0/0",
         ]);
         command.args([
             "--cluster-cidr=10.244.0.0/16,fd00:10:244::/48",
@@ -361,6 +364,29 @@ fn a_node_of_a_cluster_lives_through_what_happens_to_it() {
         || bed.curl(&url),
         |body| body.contains("\"localEndpoints\": 2"),
     );
+
+    // An address that the node gets later leads to node ports, and one that it loses does not.
+    let port = bed.kubectl(
+        &[
+            "get",
+            "service",
+            "web",
+            "-o",
+            "jsonpath={.spec.ports[0].nodePort}",
+        ],
+        "",
+    );
+    let mut links = Links::open(bed.node()).expect("the node's links");
+    let lo = links.index("lo").expect("lo");
+    let fresh = "192.0.2.77".parse().expect("an address");
+    links.add_address(lo, fresh, 32).expect("added");
+    let asking = Asking {
+        to: SocketAddr::new(fresh, port.trim().parse().expect("a port")),
+        ..bed.asking(Protocol::Tcp)
+    };
+    eventually(|| asking.ask(), |answer| answer.who().is_some());
+    links.delete_address(lo, fresh, 32).expect("deleted");
+    eventually(|| asking.ask(), |answer| answer.who().is_none());
 
     // A connection stays through the loss of the API server and of the agent, and new ones come.
     let stream = bed.asking(Protocol::Tcp).connect().expect("a connection");

@@ -27,6 +27,14 @@ impl AddressWatch {
         made.map_err(LinkError::new("watch addresses"))
     }
 
+    /// Watches the calling thread's namespace from now on.
+    ///
+    /// # Errors
+    /// When no netlink socket can be made.
+    pub fn open_here() -> Result<Self, LinkError> {
+        Self::subscribed().map_err(LinkError::new("watch addresses"))
+    }
+
     fn subscribed() -> Result<Self, NetlinkError> {
         let socket = Socket::open(libc::NETLINK_ROUTE)?;
         for group in [RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR] {
