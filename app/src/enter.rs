@@ -10,6 +10,9 @@ pub(crate) struct EnterOptions {
     /// File of the network namespace, such as /run/netns/NAME or /proc/PID/ns/net
     #[arg(long, value_name = "FILE")]
     netns: PathBuf,
+    /// File of the UTS namespace, which has the host's name
+    #[arg(long, value_name = "FILE")]
+    uts: Option<PathBuf>,
     /// File to stand in the place of /etc/resolv.conf
     #[arg(long, value_name = "FILE")]
     resolv_conf: Option<PathBuf>,
@@ -28,6 +31,7 @@ pub(crate) fn run(options: EnterOptions) -> anyhow::Result<()> {
     let what = kernel::netns::Enter {
         user: None,
         netns: options.netns,
+        uts: options.uts,
         resolv_conf: options.resolv_conf,
         hosts: options.hosts,
         program,

@@ -38,6 +38,7 @@ pub(super) fn run(options: ExecOptions) -> anyhow::Result<()> {
             .rootless
             .then(|| PathBuf::from(format!("/proc/{}/ns/user", lab.pid))),
         netns: netns.clone(),
+        uts: None,
         resolv_conf: None,
         hosts: None,
         program,

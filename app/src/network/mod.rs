@@ -181,7 +181,7 @@ pub(crate) fn possible(rootless: Rootless) -> Result<(), String> {
         .collect();
     let network = NodeNetwork::create(NodeAddresses::new(&ranges, &[]));
     let network = network.map_err(|error| format!("{error:#}"))?;
-    let entered = network.pod_network(&[]).map(drop);
+    let entered = network.pod_network(&[], "pod").map(drop);
     entered.map_err(|error| format!("{error:#}"))
 }
 

@@ -3,7 +3,7 @@
 use super::{NEAR_V6, NodeNetwork, at_once, socket, width};
 use anyhow::Context;
 use kernel::link::{Links, Route};
-use kernel::netns::Namespace;
+use kernel::netns::{HostName, Namespace};
 use runner::{Files, Kind, Network, Place};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +17,7 @@ const INSIDE: &str = "eth0";
 /// A Pod's namespace. When it is dropped, its link goes, and the namespace with its last process.
 pub(crate) struct PodNetwork {
     namespace: Namespace,
+    host: HostName,
     node: Namespace,
     /// Link to the Pod, in the node
     link: u32,
@@ -27,7 +28,8 @@ impl NodeNetwork {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub(crate) fn pod_network(&self, ips: &[IpAddr]) -> anyhow::Result<PodNetwork> {
+    pub(crate) fn pod_network(&self, ips: &[IpAddr], host: &str) -> anyhow::Result<PodNetwork> {
+        let host = HostName::create(host).context("make a namespace for the host name")?;
         let namespace = Namespace::create().context("make a network namespace")?;
         at_once(&namespace)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -38,6 +40,7 @@ impl NodeNetwork {
         // From here on a failure takes the link away again.
         let pod = PodNetwork {
             namespace,
+            host,
             node: self.node.clone(),
             link,
         };
@@ -69,8 +72,8 @@ impl Network for NodeNetwork {
         Arc::new(NodePlace(self.namespace().clone()))
     }
 
-    fn pod(&self, ips: &[IpAddr]) -> Result<Arc<dyn Place>, String> {
-        let made = self.pod_network(ips);
+    fn pod(&self, ips: &[IpAddr], host: &str) -> Result<Arc<dyn Place>, String> {
+        let made = self.pod_network(ips, host);
         let made = made.map_err(|error| format!("{error:#}"))?;
         Ok(Arc::new(made))
     }
@@ -85,7 +88,7 @@ impl Place for NodePlace {
     }
 
     fn enter(&self, files: &Files) -> Vec<String> {
-        enter(&self.0, files)
+        enter(&self.0, None, files)
     }
 }
 
@@ -95,21 +98,22 @@ impl Place for PodNetwork {
     }
 
     fn enter(&self, files: &Files) -> Vec<String> {
-        enter(&self.namespace, files)
+        enter(&self.namespace, Some(&self.host), files)
     }
 }
 
 /// `portolan enter …`, by the file of the running program: an update in its place changes nothing.
-fn enter(namespace: &Namespace, files: &Files) -> Vec<String> {
-    [
+fn enter(namespace: &Namespace, host: Option<&HostName>, files: &Files) -> Vec<String> {
+    let mut words = vec![
         format!("/proc/{}/exe", std::process::id()),
         "enter".to_owned(),
         format!("--netns={}", namespace.path().display()),
         format!("--resolv-conf={}", files.resolv_conf.display()),
         format!("--hosts={}", files.hosts.display()),
-        "--".to_owned(),
-    ]
-    .into()
+    ];
+    words.extend(host.map(|host| format!("--uts={}", host.path().display())));
+    words.push("--".to_owned());
+    words
 }
 
 impl Drop for PodNetwork {

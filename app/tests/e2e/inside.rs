@@ -136,8 +136,41 @@ fn pods_share_a_port_and_reach_services_by_name_through_the_kernel() {
     assert!(resolv.contains("nameserver 10.96.0.10\n"), "{resolv}");
     let hosts = ask(&up, &["cat", "/etc/hosts"]);
     assert!(hosts.contains("192.0.2.7\telsewhere"), "{hosts}");
+    let ip = field(&up, "pod/client", "{.status.podIP}");
+    assert!(hosts.contains(&format!("{ip}\tclient\n")), "{hosts}");
     let hosts = std::fs::read_to_string("/etc/hosts").expect("the host's own");
     assert!(!hosts.contains("elsewhere"), "{hosts}");
+
+    // Its own host name, which all its containers share.
+    assert_eq!(
+        ask(&up, &["sh", "-c", "hostname; echo $HOSTNAME"]),
+        "client\nclient\n"
+    );
+    up.apply(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: named}\nspec:\n  terminationGracePeriodSeconds: 0\n  \
+         hostname: a\n  subdomain: db\n  setHostnameAsFQDN: true\n  containers:\n  \
+         - {name: one, image: client, command: [sleep, '1000']}\n  \
+         - {name: two, image: client, command: [sleep, '1000']}\n",
+    );
+    up.kubectl(&[
+        "wait",
+        "pod/named",
+        "--for=condition=Ready",
+        "--timeout=60s",
+    ]);
+    let named = |container: &str, shell: &str| {
+        let command = ["exec", "named", "-c", container, "--", "sh", "-c", shell];
+        text(&up.kubectl_stdin(&command, "").stdout)
+    };
+    let full = "a.db.default.svc.cluster.local";
+    assert_eq!(
+        named("one", "hostname; echo $HOSTNAME; hostname renamed"),
+        format!("{full}\n{full}\n")
+    );
+    assert_eq!(named("two", "hostname"), "renamed\n");
+    let hosts = named("two", "cat /etc/hosts");
+    assert!(hosts.contains(&format!("\t{full}\ta\n")), "{hosts}");
+    assert_eq!(ask(&up, &["hostname"]), "client\n");
 
     // A port without endpoints, and one that the Service does not have, are refused at once.
     up.kubectl(&["scale", "deployment/web", "--replicas=0"]);
@@ -247,7 +280,7 @@ fn a_pod_with_host_network_has_the_nodes() {
     up.apply(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: agent, labels: {app: agent}}\n\
          spec:\n  hostNetwork: true\n  containers:\n  - {name: c, image: portolan/echo, \
-         ports: [{containerPort: 9100}]}\n",
+         ports: [{containerPort: 9100}]}\n  - {name: shell, image: client, command: [sleep, '1000']}\n",
     );
     up.kubectl(&[
         "wait",
@@ -263,6 +296,11 @@ fn a_pod_with_host_network_has_the_nodes() {
     let url = format!("http://{node}:9100/");
     let answer = ask(&up, &["curl", "-sS", "--max-time", "5", &url]);
     assert!(answer.contains("\"pod\":\"agent\""), "{answer}");
+    // Its host name is the machine's.
+    let own = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
+    let shell = ["exec", "agent", "-c", "shell", "--", "sh", "-c"];
+    let told = up.kubectl(&[&shell[..], &["hostname; echo $HOSTNAME"]].concat());
+    assert_eq!(told, format!("{0}\n{0}\n", own.trim()));
 }
 
 #[test]

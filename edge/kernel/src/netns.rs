@@ -11,6 +11,7 @@
 //! of it when the process dies, however it dies. A named one is a file and outlives the process.
 
 mod enter;
+mod hostname;
 mod named;
 mod pass;
 mod rights;
@@ -19,6 +20,7 @@ mod sockets;
 mod tests;
 
 pub use enter::{Enter, enter};
+pub use hostname::HostName;
 pub use named::{DEFAULT_DIR, Leftover, delete, leftovers};
 pub use pass::{receive_fd, send_fd};
 pub use rights::{Refusal, become_root, has_rights, may_create, rootless};

@@ -18,6 +18,7 @@ mod attach;
 mod clock;
 mod echo;
 mod env;
+mod hostname;
 mod leftover;
 mod listen;
 mod logs;

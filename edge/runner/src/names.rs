@@ -1,6 +1,7 @@
 //! `/etc/resolv.conf` and `/etc/hosts` of a Pod, as kubelet writes them.
 
-use crate::spec::{DnsConfig, HostAlias, PodSpec};
+use crate::hostname::HostNames;
+use crate::spec::{DnsConfig, PodSpec};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -104,8 +105,8 @@ impl Lines {
     }
 }
 
-/// The content of a Pod's `/etc/hosts`; a Pod with `hostNetwork` has the machine's.
-pub(crate) fn hosts(spec: &PodSpec, hostname: &str, ips: &[IpAddr], domain: &str) -> String {
+/// The part of a Pod's `/etc/hosts` that names the Pod itself.
+pub(crate) fn own_hosts(names: &HostNames, ips: &[IpAddr]) -> String {
     let mut text = "127.0.0.1\tlocalhost\n\
         ::1\tlocalhost ip6-localhost ip6-loopback\n\
         fe00::0\tip6-localnet\n\
@@ -113,23 +114,29 @@ pub(crate) fn hosts(spec: &PodSpec, hostname: &str, ips: &[IpAddr], domain: &str
         ff02::1\tip6-allnodes\n\
         ff02::2\tip6-allrouters\n"
         .to_owned();
+    let HostNames { short, domain, .. } = names;
     for ip in ips {
-        let line = match domain {
-            "" => format!("{ip}\t{hostname}\n"),
-            domain => format!("{ip}\t{hostname}.{domain}\t{hostname}\n"),
+        let line = match domain.as_str() {
+            "" => format!("{ip}\t{short}\n"),
+            domain => format!("{ip}\t{short}.{domain}\t{short}\n"),
         };
         text += &line;
     }
-    aliases(&mut text, &spec.host_aliases);
     text
 }
 
-fn aliases(text: &mut String, aliases: &[HostAlias]) {
-    for alias in aliases {
+/// The content of a Pod's `/etc/hosts`: what is its own, or with `hostNetwork` its machine's, and
+/// then its `hostAliases`.
+pub(crate) fn with_aliases(mut own: String, spec: &PodSpec) -> String {
+    if !own.is_empty() && !own.ends_with('\n') {
+        own.push('\n');
+    }
+    for alias in &spec.host_aliases {
         let names = alias.hostnames.join("\t");
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}\t{names}", alias.ip);
+        let _ = writeln!(own, "{}\t{names}", alias.ip);
     }
+    own
 }
 
 #[cfg(test)]
@@ -186,10 +193,18 @@ mod tests {
     fn hosts_name_the_pod_and_its_aliases() {
         let aliased = json!({"hostAliases": [{"ip": "192.0.2.9", "hostnames": ["foo", "bar"]}]});
         let ips = ["10.244.0.5", "fd00::5"].map(|ip| ip.parse().unwrap());
-        let text = hosts(&spec(aliased), "web-0", &ips, "db.dev.svc.cluster.local");
+        let names = HostNames {
+            short: "web-0".to_owned(),
+            domain: "db.dev.svc.cluster.local".to_owned(),
+            host: "web-0".to_owned(),
+        };
+        let aliased = spec(aliased);
+        let text = with_aliases(own_hosts(&names, &ips), &aliased);
         let fqdn = "web-0.db.dev.svc.cluster.local\tweb-0";
         let tail = format!("10.244.0.5\t{fqdn}\nfd00::5\t{fqdn}\n192.0.2.9\tfoo\tbar\n");
         assert!(text.starts_with("127.0.0.1\tlocalhost\n"), "{text}");
         assert!(text.ends_with(&tail), "{text}");
+        let machine = with_aliases("192.0.2.1 box".to_owned(), &aliased);
+        assert_eq!(machine, "192.0.2.1 box\n192.0.2.9\tfoo\tbar\n");
     }
 }

@@ -15,12 +15,12 @@ pub trait Network: Send + Sync {
     /// The network that the Node itself and Pods with `hostNetwork` live in.
     fn node(&self) -> Arc<dyn Place>;
 
-    /// A network for a Pod with these addresses, of which nothing is left once it is dropped.
-    /// Blocks for some milliseconds.
+    /// A network for a Pod with these addresses, whose processes take `host` for their machine's
+    /// name. Nothing of it is left once it is dropped. Blocks for some milliseconds.
     ///
     /// # Errors
     /// Why there is none, for the Pod's events.
-    fn pod(&self, ips: &[IpAddr]) -> Result<Arc<dyn Place>, String>;
+    fn pod(&self, ips: &[IpAddr], host: &str) -> Result<Arc<dyn Place>, String>;
 }
 
 /// One network.
@@ -51,8 +51,6 @@ pub struct Files {
     pub resolv_conf: PathBuf,
     /// `/etc/hosts`
     pub hosts: PathBuf,
-    /// The Pod's host name
-    pub hostname: String,
 }
 
 /// Who makes networks, in [`crate::Settings`].

@@ -57,6 +57,9 @@ read!(
         termination_grace_period_seconds: Option<i64>,
         active_deadline_seconds: Option<i64>,
         hostname: String,
+        hostname_override: String,
+        #[serde(rename = "setHostnameAsFQDN")]
+        set_hostname_as_fqdn: bool,
         subdomain: String,
         dns_policy: String,
         dns_config: DnsConfig,

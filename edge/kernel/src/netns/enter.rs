@@ -1,6 +1,6 @@
-//! Starting a program inside a namespace, with its own view of name resolution.
+//! Starting a program inside a namespace, with its own host name and view of name resolution.
 
-use super::{Namespace, named};
+use super::{Namespace, hostname, named};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,6 +17,8 @@ pub struct Enter {
     pub user: Option<PathBuf>,
     /// File of the network namespace
     pub netns: PathBuf,
+    /// File of the namespace with the host's name ([`super::HostName::path`])
+    pub uts: Option<PathBuf>,
     /// File that stands in the place of `/etc/resolv.conf`
     pub resolv_conf: Option<PathBuf>,
     /// File that stands in the place of `/etc/hosts`
@@ -49,6 +51,9 @@ fn prepare(what: &Enter) -> io::Result<()> {
     let namespace = Namespace::open(&what.netns);
     let namespace = namespace.map_err(|e| named_error(&e, &what.netns.display().to_string()))?;
     namespace.move_thread()?;
+    if let Some(uts) = &what.uts {
+        hostname::join(uts).map_err(|e| named_error(&e, &uts.display().to_string()))?;
+    }
     let files = [
         (&what.resolv_conf, "/etc/resolv.conf"),
         (&what.hosts, "/etc/hosts"),

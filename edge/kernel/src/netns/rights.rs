@@ -62,6 +62,11 @@ pub(super) fn unshare_network() -> io::Result<()> {
     unshare(libc::CLONE_NEWNET)
 }
 
+/// Gives the calling thread a host name of its own.
+pub(super) fn unshare_host_name() -> io::Result<()> {
+    unshare(libc::CLONE_NEWUTS)
+}
+
 fn unshare(what: libc::c_int) -> io::Result<()> {
     // SAFETY: takes numbers only.
     match unsafe { libc::unshare(what) } {

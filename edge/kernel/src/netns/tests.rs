@@ -147,3 +147,24 @@ fn a_command_becomes_root_of_its_own_or_says_why() {
         Err(error) => eprintln!("skipped: {error}"),
     }
 }
+
+#[test]
+fn a_host_name_is_seen_by_those_inside_only() {
+    if refused() {
+        return;
+    }
+    let name = || {
+        let uname = rustix::system::uname();
+        uname.nodename().to_string_lossy().into_owned()
+    };
+    let before = name();
+    let made = HostName::create("pod-1.db.example").expect("made");
+    assert_eq!(name(), before);
+    let inside = std::thread::scope(|scope| {
+        let read = || hostname::join(&made.path()).map(|()| name());
+        scope.spawn(read).join().expect("no panic")
+    });
+    assert_eq!(inside.expect("entered"), "pod-1.db.example");
+    let long = HostName::create(&"a".repeat(65)).expect_err("too long");
+    assert_eq!(long.raw_os_error(), Some(libc::EINVAL));
+}

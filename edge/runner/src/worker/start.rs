@@ -5,6 +5,7 @@ use crate::ImageSource;
 use crate::attach::Point;
 use crate::echo::{Echo, Identity};
 use crate::env::{Env, Source, expand};
+use crate::hostname::{HostNames, host_names};
 use crate::leftover::MARK;
 use crate::logs::Log;
 use crate::machine::{Ended, Input, Unit};
@@ -14,6 +15,7 @@ use crate::probe::hook;
 use crate::process::{Console, Launch, Progress, Run, start_error};
 use crate::spec::Container;
 use crate::volumes;
+use rustix::system::uname;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -55,7 +57,7 @@ impl Worker {
         };
         let place = match self.machine.pod().spec.host_network {
             true => Ok(network.0.node()),
-            false => network.0.pod(&self.ips),
+            false => network.0.pod(&self.ips, &self.host_names()?.host),
         };
         let place = place.map_err(|why| format!("failed to setup network for sandbox: {why}"))?;
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
@@ -309,7 +311,7 @@ impl Worker {
                 container.name
             ));
         }
-        let env = self.source().env(container, self.base_env(&root))?;
+        let env = self.source().env(container, self.base_env(&root)?)?;
         let known = |name: &str| env.get(name).cloned();
         let words = words.iter().map(|word| expand(word, known)).collect();
         let folder = working_folder(&container.working_dir, root);
@@ -335,54 +337,54 @@ impl Worker {
             domain: &settings.cluster_domain,
             machine: &machine,
         };
-        let hostname = self.hostname();
-        let domain = match pod.spec.subdomain.as_str() {
-            "" => String::new(),
-            subdomain => format!("{subdomain}.{namespace}.svc.{}", settings.cluster_domain),
-        };
         let folder = self.folder.join("etc");
         let files = Files {
             resolv_conf: folder.join("resolv.conf"),
             hosts: folder.join("hosts"),
-            hostname: hostname.clone(),
+        };
+        let own = match pod.spec.host_network {
+            true => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
+            false => names::own_hosts(&self.host_names()?, &self.ips),
         };
         let write = || {
             std::fs::create_dir_all(&folder)?;
             let text = names::resolv_conf(&pod.spec, namespace, &resolver);
             std::fs::write(&files.resolv_conf, text)?;
-            let text = names::hosts(&pod.spec, &hostname, &self.ips, &domain);
-            std::fs::write(&files.hosts, text)
+            std::fs::write(&files.hosts, names::with_aliases(own, &pod.spec))
         };
         write().map_err(|error: std::io::Error| format!("{}: {error}", folder.display()))?;
         Ok(place.enter(&files))
     }
 
-    fn hostname(&self) -> String {
+    fn host_names(&self) -> Result<HostNames, String> {
         let pod = self.machine.pod();
-        match pod.spec.hostname.as_str() {
-            "" => pod.object.meta.name.to_string(),
-            hostname => hostname.to_owned(),
-        }
+        let (name, namespace) = (&pod.object.meta.name, &pod.object.meta.namespace);
+        let domain = &self.context.settings.cluster_domain;
+        host_names(&pod.spec, name, namespace, domain)
     }
 
-    fn base_env(&self, root: &Path) -> Env {
+    fn base_env(&self, root: &Path) -> Result<Env, String> {
         let settings = &self.context.settings;
         let own = INHERITED.iter().filter_map(|name| {
             let value = std::env::var(name).ok()?;
             Some(((*name).to_owned(), value))
         });
+        let hostname = match self.place.is_some() && self.machine.pod().spec.host_network {
+            true => uname().nodename().to_string_lossy().into_owned(),
+            false => self.host_names()?.host,
+        };
         let mut env: Env = own.collect();
         let mut put = |name: &str, value: String| env.insert(name.to_owned(), value);
         if let Some(ip) = self.ips.first() {
             put("POD_IP", ip.to_string());
         }
-        put("HOSTNAME", self.hostname());
+        put("HOSTNAME", hostname);
         put("PORTOLAN_ROOT", root.display().to_string());
         put(MARK, settings.data_dir.display().to_string());
         if let Some(kubeconfig) = &settings.kubeconfig {
             put("KUBECONFIG", kubeconfig.display().to_string());
         }
-        env
+        Ok(env)
     }
 }
 

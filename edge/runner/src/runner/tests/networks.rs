@@ -18,7 +18,8 @@ impl Network for Counted {
         Arc::new(Here(self.clone()))
     }
 
-    fn pod(&self, ips: &[IpAddr]) -> Result<Arc<dyn Place>, String> {
+    fn pod(&self, ips: &[IpAddr], host: &str) -> Result<Arc<dyn Place>, String> {
+        assert!(!host.is_empty());
         if ips.iter().any(|ip| ip.to_string().ends_with(".3")) {
             return Err("no room".to_owned());
         }
