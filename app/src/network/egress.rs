@@ -1,5 +1,7 @@
-//! The way out: TCP connections to addresses outside of the cluster end at the edge, and go on from
-//! this machine's own network.
+//! The way out: TCP connections and UDP datagrams to addresses outside of the cluster end at the
+//! edge, and go on from this machine's own network.
+
+mod udp;
 
 use super::{EDGE_V4, NodeNetwork};
 use anyhow::Context;
@@ -50,14 +52,19 @@ pub(crate) fn start(network: &Arc<NodeNetwork>) -> anyhow::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         tokio::spawn(accept(listener, network.clone()));
-        rules.ops.push(Op::AddRule("out".into(), towards(at)));
+        udp::start(network, at).with_context(|| format!("UDP on {at} at the edge"))?;
+        for protocol in [TCP, udp::UDP] {
+            rules
+                .ops
+                .push(Op::AddRule("out".into(), towards(at, protocol)));
+        }
     }
     let applied = network.edge.run(|| Table::open("portolan")?.apply(&rules));
     Ok(applied??)
 }
 
-/// Leads every TCP connection of one family to the edge.
-fn towards(at: SocketAddr) -> Rule {
+/// Leads everything of one family and protocol to the edge.
+fn towards(at: SocketAddr, protocol: u8) -> Rule {
     let (family, number) = match at {
         // `NFPROTO_IPV4` and `NFPROTO_IPV6`
         SocketAddr::V4(_) => (Family::Ipv4, 2),
@@ -77,7 +84,7 @@ fn towards(at: SocketAddr) -> Rule {
     let constant = |dreg: Reg, data: Data| Expr::Immediate { dreg, data };
     let mut exprs = Vec::new();
     exprs.extend(is(MetaKey::NfProto, number));
-    exprs.extend(is(MetaKey::L4Proto, TCP));
+    exprs.extend(is(MetaKey::L4Proto, protocol));
     exprs.push(constant(first, Data::new(&[]).address(at.ip())));
     exprs.push(constant(port, Data::new(&[]).port(at.port())));
     exprs.push(Expr::Dnat {

@@ -240,8 +240,22 @@ fn own_address() -> Option<std::net::IpAddr> {
         .map(|address| address.address)
 }
 
+/// A server that answers each datagram with its words and its own port.
+fn udp_server(ip: std::net::IpAddr) -> u16 {
+    let socket = std::net::UdpSocket::bind((ip, 0)).expect("bound");
+    let port = socket.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        let mut word = [0; 99];
+        while let Ok((len, from)) = socket.recv_from(&mut word) {
+            let answer = format!("{} to {port}", text(&word[..len]));
+            let _ = socket.send_to(answer.as_bytes(), from);
+        }
+    });
+    port
+}
+
 #[test]
-fn pods_reach_what_is_outside_over_tcp() {
+fn pods_reach_what_is_outside_over_tcp_and_udp() {
     let Some(ip) = own_address() else {
         eprintln!("skipped: this machine has no address but loopback");
         return;
@@ -262,6 +276,22 @@ fn pods_reach_what_is_outside_over_tcp() {
         ask(&up, &["curl", "-sS", "--max-time", "5", &url]),
         "outside"
     );
+    // One socket of a Pod that talks to two servers over UDP hears each of them, again and again.
+    let servers = [(); 2].map(|()| udp_server(ip));
+    let script = format!(
+        "import socket\n\
+         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+         s.settimeout(5)\n\
+         for word in ['a', 'b']:\n  \
+         for port in [{}, {}]:\n    \
+         s.sendto(word.encode(), ('{ip}', port))\n    \
+         answer, at = s.recvfrom(99)\n    \
+         print(answer.decode(), at == ('{ip}', port))\n",
+        servers[0], servers[1]
+    );
+    let answers = |port: u16, word: &str| format!("{word} to {port} True\n");
+    let all = ["a", "b"].map(|word| servers.map(|port| answers(port, word)).concat());
+    assert_eq!(ask(&up, &["python3", "-c", &script]), all.concat());
     // A Service in front of it, by endpoints that somebody wrote.
     up.apply(&format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{name: far}}\nspec: {{ports: [{{name: http, port: 80}}]}}\n\

@@ -10,7 +10,7 @@ mod tests;
 pub use entry::{Entry, Tuple};
 
 use crate::netlink::{NetlinkError, Socket, Writer};
-use entry::{decode, write_filter, write_tuple};
+use entry::{decode, write_filter, write_reply, write_tuple};
 
 /// Message type of connection tracking: the subsystem in the upper byte.
 const fn message(kind: u16) -> u16 {
@@ -84,6 +84,26 @@ impl Conntrack {
         dump(&mut self.reading, protocol, each)
     }
 
+    /// The entry of the connection whose answers come so. With a translated destination it tells
+    /// what the destination was before.
+    ///
+    /// # Errors
+    /// When the kernel refuses: without `CAP_NET_ADMIN`, or without connection tracking.
+    pub fn find_reply(&mut self, reply: &Tuple) -> Result<Option<Entry>, NetlinkError> {
+        let mut found = None;
+        let fill = |writer: &mut Writer| {
+            header(writer, family(reply));
+            write_reply(writer, reply);
+        };
+        let asked = self.reading.ask(GET, 0, fill, |message| {
+            found = decode(message).or(found);
+        });
+        match asked {
+            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
+            asked => asked.map(|()| found),
+        }
+    }
+
     /// Deletes one entry. False when it is not there any more.
     ///
     /// # Errors
@@ -155,13 +175,16 @@ fn dump(
     Ok(())
 }
 
+fn family(tuple: &Tuple) -> u8 {
+    match tuple.source.is_ipv4() {
+        true => libc::AF_INET as u8,
+        false => libc::AF_INET6 as u8,
+    }
+}
+
 fn delete(socket: &mut Socket, entry: &Entry) -> Result<bool, NetlinkError> {
-    let family = match entry.original.source.is_ipv4() {
-        true => libc::AF_INET,
-        false => libc::AF_INET6,
-    };
     let asked = socket.request(DELETE, 0, |writer| {
-        header(writer, family as u8);
+        header(writer, family(&entry.original));
         write_tuple(writer, &entry.original);
         // Without it, a new connection with the same addresses might be hit.
         writer.be32(entry::ID, entry.id);

@@ -103,7 +103,16 @@ fn bytes<const N: usize>(attrs: Attrs<'_>, kind: u16) -> Option<[u8; N]> {
 
 /// Writes the addresses of the original direction.
 pub(super) fn write_tuple(writer: &mut Writer, tuple: &Tuple) {
-    writer.nest(TUPLE_ORIG, |writer| {
+    write(writer, TUPLE_ORIG, tuple);
+}
+
+/// Writes the addresses of answers.
+pub(super) fn write_reply(writer: &mut Writer, tuple: &Tuple) {
+    write(writer, TUPLE_REPLY, tuple);
+}
+
+fn write(writer: &mut Writer, direction: u16, tuple: &Tuple) {
+    writer.nest(direction, |writer| {
         writer.nest(TUPLE_IP, |writer| {
             address(writer, tuple.source, IP_V4_SRC, IP_V6_SRC);
             address(writer, tuple.destination, IP_V4_DST, IP_V6_DST);
