@@ -85,6 +85,9 @@ enum Command {
     /// Run a program in a network namespace
     #[command(hide = true)]
     Enter(crate::enter::EnterOptions),
+    /// Try whether this process can make the namespaces of the data path nftables
+    #[command(hide = true)]
+    Trial,
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -194,6 +197,13 @@ impl Cli {
             Command::Reset(options) => crate::reset::run(&options),
             Command::Lab(options) => crate::lab::run(*options),
             Command::Enter(options) => crate::enter::run(options),
+            Command::Trial => match crate::network::set_up() {
+                Ok(()) => Ok(()),
+                Err(why) => {
+                    println!("{why}");
+                    anyhow::bail!("the trial failed")
+                }
+            },
             Command::Version => {
                 println!(
                     "portolan {} (Kubernetes API 1.36)",

@@ -1,6 +1,6 @@
 //! Options of `portolan up`: flags, then the configuration file, then defaults.
 
-use crate::datapath::{Asked, Chosen, DataPath, Kept, Rootless, choose};
+use crate::datapath::{Asked, Chosen, DataPath, Kept, choose};
 use anyhow::{Context, bail};
 use clap::Args;
 use model::Cidr;
@@ -44,7 +44,7 @@ pub(crate) struct UpOptions {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) dns_upstream: Vec<SocketAddr>,
     /// Who carries traffic to Pods; kept in the data directory [default: nftables where network
-    /// namespaces can be made, else userspace]
+    /// namespaces can be made, if need be within a user namespace, else userspace]
     #[arg(long, value_name = "PATH")]
     pub(crate) data_path: Option<DataPath>,
     /// Ranges of Service addresses, at most one of each family; kept in the data directory
@@ -120,7 +120,7 @@ impl UpOptions {
 
     fn resolve_where(
         &self,
-        possible: impl FnOnce(Rootless) -> Result<(), String>,
+        possible: impl FnOnce() -> Result<(), String>,
     ) -> anyhow::Result<Config> {
         let file = self
             .config
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn defaults_need_no_privilege_and_stay_on_loopback() {
-        let config = options().resolve_where(|_| Err(String::new())).unwrap();
+        let config = options().resolve_where(|| Err(String::new())).unwrap();
         for address in [
             config.api_listen,
             config.dns_listen,
@@ -314,7 +314,7 @@ mod tests {
         ] {
             let mut options = options();
             change(&mut options);
-            let error = options.resolve_where(|_| Err(String::new())).unwrap_err();
+            let error = options.resolve_where(|| Err(String::new())).unwrap_err();
             let error = format!("{error:#}");
             assert!(error.contains(text), "{error}");
         }

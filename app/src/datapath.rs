@@ -59,16 +59,6 @@ pub(crate) struct Kept {
     pub(crate) pods: Vec<Cidr>,
 }
 
-/// Whether the right to make namespaces may be had by a user namespace, in which everything of this
-/// process takes itself for root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rootless {
-    /// Yes
-    Allowed,
-    /// No
-    Refused,
-}
-
 /// What is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen {
@@ -113,15 +103,14 @@ pub(crate) fn is_loopback(range: &Cidr) -> bool {
     range.base().is_loopback() && (range.prefix() >= 8 || range.base().is_ipv6())
 }
 
-/// Chooses; `possible` says why namespaces cannot be made, and is asked only where that matters. It
-/// may become root of a user namespace for it where somebody has asked for the kernel.
+/// Chooses; `possible` says why namespaces cannot be made, and is asked only where that matters.
 ///
 /// # Errors
 /// What was asked for cannot be had, with the cure.
 pub(crate) fn choose(
     asked: &Asked,
     kept: Option<&Kept>,
-    possible: impl FnOnce(Rootless) -> Result<(), String>,
+    possible: impl FnOnce() -> Result<(), String>,
 ) -> anyhow::Result<Chosen> {
     let (keep, why) = path(asked, kept, possible)?;
     let path = if asked.runner {
@@ -160,7 +149,7 @@ pub(crate) fn choose(
 fn path(
     asked: &Asked,
     kept: Option<&Kept>,
-    possible: impl FnOnce(Rootless) -> Result<(), String>,
+    possible: impl FnOnce() -> Result<(), String>,
 ) -> anyhow::Result<(DataPath, Option<String>)> {
     if let (Some(path), Some(kept)) = (asked.path, kept)
         && path != kept.path
@@ -176,7 +165,7 @@ fn path(
     }
     let wanted = asked.path.or(kept.map(|kept| kept.path));
     match wanted {
-        Some(DataPath::Nftables) if asked.runner => match possible(Rootless::Allowed) {
+        Some(DataPath::Nftables) if asked.runner => match possible() {
             Ok(()) => Ok((DataPath::Nftables, None)),
             Err(why) if asked.path.is_some() => bail!("--data-path nftables: {why}"),
             Err(why) => bail!(
@@ -192,7 +181,7 @@ fn path(
 /// What a new data directory gets when nobody has chosen.
 fn by_itself(
     asked: &Asked,
-    possible: impl FnOnce(Rootless) -> Result<(), String>,
+    possible: impl FnOnce() -> Result<(), String>,
 ) -> (DataPath, Option<String>) {
     if !asked.runner {
         return (DataPath::Userspace, Some("no Pods are run".to_owned()));
@@ -202,7 +191,7 @@ fn by_itself(
         let why = format!("{range} is a range of loopback addresses");
         return (DataPath::Userspace, Some(why));
     }
-    match possible(Rootless::Refused) {
+    match possible() {
         Ok(()) => (DataPath::Nftables, None),
         Err(why) => (DataPath::Userspace, Some(why)),
     }
@@ -285,13 +274,13 @@ mod tests {
         }
     }
 
-    fn no(_: Rootless) -> Result<(), String> {
+    fn no() -> Result<(), String> {
         Err("no rights".to_owned())
     }
 
     #[test]
     fn a_new_directory_gets_the_kernel_where_it_can_be_had() {
-        let chosen = choose(&asked(), None, |_| Ok(())).unwrap();
+        let chosen = choose(&asked(), None, || Ok(())).unwrap();
         assert_eq!((chosen.path, chosen.why), (DataPath::Nftables, None));
         assert_eq!(chosen.services[0].to_string(), "10.96.0.0/16");
         let chosen = choose(&asked(), None, no).unwrap();
@@ -304,33 +293,33 @@ mod tests {
     fn loopback_ranges_and_no_pods_are_left_to_the_relay() {
         let mut loopback = asked();
         loopback.services = Some(cidrs("127.50.0.0/16"));
-        let chosen = choose(&loopback, None, |_| panic!("nobody has to ask")).unwrap();
+        let chosen = choose(&loopback, None, || panic!("nobody has to ask")).unwrap();
         assert_eq!(chosen.path, DataPath::Userspace);
         loopback.path = Some(DataPath::Nftables);
-        let error = choose(&loopback, None, |_| Ok(())).unwrap_err().to_string();
+        let error = choose(&loopback, None, || Ok(())).unwrap_err().to_string();
         assert!(error.contains("--service-cidr 127.50.0.0/16"), "{error}");
         let mut still = asked();
         still.runner = false;
         still.services = Some(cidrs("10.96.0.0/16"));
-        let chosen = choose(&still, None, |_| panic!("nobody has to ask")).unwrap();
+        let chosen = choose(&still, None, || panic!("nobody has to ask")).unwrap();
         assert_eq!(chosen.path, DataPath::Userspace);
     }
 
     #[test]
     fn a_directory_keeps_what_it_was_made_with() {
         let relay = kept(DataPath::Userspace, "127.96.0.0/16");
-        let chosen = choose(&asked(), Some(&relay), |_| Ok(())).unwrap();
+        let chosen = choose(&asked(), Some(&relay), || Ok(())).unwrap();
         assert_eq!(chosen.path, DataPath::Userspace);
         assert_eq!(chosen.services, relay.services);
         let mut other = asked();
         other.services = Some(cidrs("127.97.0.0/16"));
-        let error = choose(&other, Some(&relay), |_| Ok(()))
+        let error = choose(&other, Some(&relay), || Ok(()))
             .unwrap_err()
             .to_string();
         assert!(error.contains("127.97.0.0/16: the cluster"), "{error}");
         let mut other = asked();
         other.path = Some(DataPath::Nftables);
-        let error = choose(&other, Some(&relay), |_| Ok(()))
+        let error = choose(&other, Some(&relay), || Ok(()))
             .unwrap_err()
             .to_string();
         assert!(
@@ -341,7 +330,7 @@ mod tests {
         let kernel = kept(DataPath::Nftables, "10.96.0.0/16");
         let mut back = asked();
         back.path = Some(DataPath::Userspace);
-        let error = choose(&back, Some(&kernel), |_| Ok(()))
+        let error = choose(&back, Some(&kernel), || Ok(()))
             .unwrap_err()
             .to_string();
         assert!(error.contains("--data-path userspace"), "{error}");
@@ -364,7 +353,7 @@ mod tests {
     fn ranges_that_overlap_are_refused() {
         let mut both = asked();
         both.pods = Some(cidrs("10.96.8.0/24"));
-        let error = choose(&both, None, |_| Ok(())).unwrap_err().to_string();
+        let error = choose(&both, None, || Ok(())).unwrap_err().to_string();
         assert!(error.contains("overlap"), "{error}");
     }
 }

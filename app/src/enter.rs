@@ -1,6 +1,7 @@
 //! Hidden command `enter`: this binary as a launcher of programs inside network namespaces.
 
 use clap::Args;
+use kernel::netns::User;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -19,6 +20,9 @@ pub(crate) struct EnterOptions {
     /// File to stand in the place of /etc/hosts
     #[arg(long, value_name = "FILE")]
     hosts: Option<PathBuf>,
+    /// User and group that the program takes itself for
+    #[arg(long, value_name = "UID:GID", value_parser = user)]
+    user: Option<User>,
     /// Program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -30,6 +34,7 @@ pub(crate) fn run(options: EnterOptions) -> anyhow::Result<()> {
     let program = command.next().unwrap_or_default();
     let what = kernel::netns::Enter {
         user: None,
+        become_user: options.user,
         netns: options.netns,
         uts: options.uts,
         resolv_conf: options.resolv_conf,
@@ -38,4 +43,11 @@ pub(crate) fn run(options: EnterOptions) -> anyhow::Result<()> {
         arguments: command.collect(),
     };
     Err(kernel::netns::enter(&what).into())
+}
+
+fn user(text: &str) -> Result<User, String> {
+    let parts = text.split_once(':');
+    let numbers = parts.and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+    let (uid, gid) = numbers.ok_or("not of the form UID:GID")?;
+    Ok(User { uid, gid })
 }

@@ -52,7 +52,11 @@ fn data_path(chosen: &Chosen) -> String {
     let path = chosen.path.as_str();
     match (chosen.path, &chosen.why) {
         (DataPath::Nftables, _) => {
-            format!("{path}: Pods and Services live in network namespaces of their own")
+            let rights = match kernel::netns::origin() {
+                Some(_) => ", without root",
+                None => "",
+            };
+            format!("{path}: Pods and Services live in network namespaces of their own{rights}")
         }
         (DataPath::Userspace, Some(why)) => format!("{path}: {why}"),
         (DataPath::Userspace, None) => path.to_owned(),

@@ -37,6 +37,7 @@ pub(super) fn run(options: ExecOptions) -> anyhow::Result<()> {
         user: lab
             .rootless
             .then(|| PathBuf::from(format!("/proc/{}/ns/user", lab.pid))),
+        become_user: None,
         netns: netns.clone(),
         uts: None,
         resolv_conf: None,

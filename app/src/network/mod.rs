@@ -17,7 +17,6 @@ mod pod;
 pub(crate) use addresses::{NodeAddresses, ipv6};
 pub(crate) use gate::Gate;
 
-use crate::datapath::Rootless;
 use anyhow::Context;
 use kernel::link::{Links, Route, forward, sysctl};
 use kernel::netns::Namespace;
@@ -148,6 +147,7 @@ fn width(ip: IpAddr) -> u8 {
 /// the host hands in for a load balancer's address in 127.0.0.0/8 comes from such a one.
 fn prepare_router(node: &Namespace) -> io::Result<()> {
     forward(node)?;
+    any_port(node)?;
     for scope in ["all", "default"] {
         sysctl(node, &format!("ipv4/conf/{scope}/route_localnet"), "1")?;
     }
@@ -162,19 +162,40 @@ fn at_once(namespace: &Namespace) -> io::Result<()> {
     sysctl(namespace, "ipv6/conf/default/accept_dad", "0")
 }
 
-/// Whether namespaces can be made and set up as the data path needs them, by doing it.
+/// Lets whoever is in a namespace listen on ports below 1024, as container runtimes do.
+fn any_port(namespace: &Namespace) -> io::Result<()> {
+    sysctl(namespace, "ipv4/ip_unprivileged_port_start", "0")
+}
+
+/// Whether namespaces can be made and set up as the data path needs them. Where that takes it, and
+/// a trial has shown that it helps, the process becomes root of a user namespace.
 ///
 /// # Errors
 /// Why not, in words.
-pub(crate) fn possible(rootless: Rootless) -> Result<(), String> {
-    match (kernel::netns::may_create(), rootless) {
-        (Ok(()), _) => {}
-        (Err(refusal), Rootless::Refused) => return Err(refusal.to_string()),
-        (Err(refusal), Rootless::Allowed) => {
-            become_root().map_err(|why| format!("{refusal}; {why}"))?;
-            kernel::netns::may_create().map_err(|refusal| refusal.to_string())?;
-        }
+pub(crate) fn possible() -> Result<(), String> {
+    if let Err(refusal) = kernel::netns::may_create() {
+        trial().map_err(|why| format!("{refusal}; {why}"))?;
+        become_root()?;
     }
+    set_up()
+}
+
+/// The same, of a process that stays as it is.
+///
+/// # Errors
+/// Why not, in words.
+pub(crate) fn would_be_possible() -> Result<(), String> {
+    match kernel::netns::may_create() {
+        Ok(()) => set_up(),
+        Err(refusal) => trial().map_err(|why| format!("{refusal}; {why}")),
+    }
+}
+
+/// Makes the namespaces, and lets them go again.
+///
+/// # Errors
+/// Why it cannot be done, in words.
+pub(crate) fn set_up() -> Result<(), String> {
     let ranges: Vec<Cidr> = ["10.244.0.0/16"]
         .iter()
         .filter_map(|r| r.parse().ok())
@@ -183,6 +204,23 @@ pub(crate) fn possible(rootless: Rootless) -> Result<(), String> {
     let network = network.map_err(|error| format!("{error:#}"))?;
     let entered = network.pod_network(&[], "pod").map(drop);
     entered.map_err(|error| format!("{error:#}"))
+}
+
+/// Lets another process, the hidden command `trial`, do it as root of a user namespace: there are
+/// systems that make those and then grant nothing in them, and there is no way back out of one.
+fn trial() -> Result<(), String> {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.arg("trial").stdin(std::process::Stdio::null());
+    kernel::netns::rootless(&mut command);
+    let output = command.output();
+    let output = output.map_err(|error| kernel::netns::user_refusal(&error).to_string())?;
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            let told = String::from_utf8_lossy(&output.stdout);
+            Err(format!("in a user namespace: {}", told.trim()))
+        }
+    }
 }
 
 /// Enters a user namespace; a thread that has just ended may still be counted by the kernel.

@@ -1,9 +1,9 @@
 //! Pods' namespaces, as the runner asks for them.
 
-use super::{NEAR_V6, NodeNetwork, at_once, socket, width};
+use super::{NEAR_V6, NodeNetwork, any_port, at_once, socket, width};
 use anyhow::Context;
 use kernel::link::{Links, Route};
-use kernel::netns::{HostName, Namespace};
+use kernel::netns::{self, HostName, Namespace};
 use runner::{Files, Kind, Network, Place};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -32,6 +32,7 @@ impl NodeNetwork {
         let host = HostName::create(host).context("make a namespace for the host name")?;
         let namespace = Namespace::create().context("make a network namespace")?;
         at_once(&namespace)?;
+        any_port(&namespace)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let name = format!("pod{number}");
         let mut node = Links::open(&self.node)?;
@@ -112,6 +113,8 @@ fn enter(namespace: &Namespace, host: Option<&HostName>, files: &Files) -> Vec<S
         format!("--hosts={}", files.hosts.display()),
     ];
     words.extend(host.map(|host| format!("--uts={}", host.path().display())));
+    // Programs need not know that they run within a user namespace, where this process is root.
+    words.extend(netns::origin().map(|user| format!("--user={}:{}", user.uid, user.gid)));
     words.push("--".to_owned());
     words
 }

@@ -376,38 +376,70 @@ fn marked(up: &Up) -> Vec<u32> {
     pids.filter(has_mark).collect()
 }
 
-/// Takes the right to make namespaces away; a user namespace would give it back.
+/// Takes the right to make namespaces away; a user namespace gives it back.
 const NO_RIGHT: [&str; 3] = [
     "setpriv",
     "--bounding-set=-sys_admin",
     "--inh-caps=-sys_admin",
 ];
 
+/// Begins a user namespace that may have no network namespaces, and so its children neither.
+const NO_NETWORKS: [&str; 7] = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "sh",
+    "-c",
+    "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\"",
+    "sh",
+];
+
+/// Becomes nobody, who has no right at all.
+const NOBODY: [&str; 4] = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+];
+
+/// Whether user and network namespaces can be made after these words, and this program be run.
+fn can_after(words: &[&str]) -> bool {
+    let run = |program: &[&str]| {
+        let mut command = Command::new(words[0]);
+        let output = command.args(&words[1..]).args(program).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let can = run(&["unshare", "--user", "--net", "true"])
+        && run(&[env!("CARGO_BIN_EXE_portolan"), "version"]);
+    if !can {
+        eprintln!("skipped: no user namespaces after {words:?}");
+    }
+    can
+}
+
 #[test]
 fn without_the_right_to_namespaces_it_falls_back_and_says_so() {
-    if kernel::netns::may_create().is_err() {
+    if !can_after(&["env"]) {
         // Every other test of this folder shows the fall-back then.
         return;
     }
-    let up = Up::start_weak(&NO_RIGHT, &[]);
+    let up = Up::start_weak(&NO_NETWORKS, &[]);
     let marker: Value = up.marker();
     assert_eq!(marker["data_path"], "userspace");
     let why = marker["fallback"].as_str().unwrap_or_default();
-    assert!(why.contains("CAP_SYS_ADMIN"), "{marker}");
+    assert!(why.contains("in a user namespace: "), "{marker}");
     assert_eq!(marker["pod_cidrs"][0], "127.244.0.0/16");
 }
 
 #[test]
 fn asked_for_in_vain_it_does_not_start() {
-    if kernel::netns::may_create().is_err() {
+    if !can_after(&["env"]) {
         return;
     }
     let dir = std::env::temp_dir().join(format!("portolan-e2e-vain-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
-    // In a user namespace that may have no network namespaces, and so its children neither.
-    let none = "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "sh", "-c", none, "sh"]);
+    let mut command = Command::new(NO_NETWORKS[0]);
+    command.args(&NO_NETWORKS[1..]);
     command.arg(env!("CARGO_BIN_EXE_portolan"));
     command
         .args(["up", "--data-path=nftables", "--data-dir"])
@@ -422,18 +454,37 @@ fn asked_for_in_vain_it_does_not_start() {
 }
 
 #[test]
-fn a_user_namespace_gives_the_right_to_whoever_asks_for_it() {
-    let mut trial = Command::new(NO_RIGHT[0]);
-    trial
-        .args(&NO_RIGHT[1..])
-        .args(["unshare", "--user", "--net", "true"]);
-    if !trial.status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no user namespaces");
+fn root_without_the_right_gets_it_by_a_user_namespace() {
+    if !can_after(&NO_RIGHT) {
         return;
     }
-    let up = Up::start_weak(&NO_RIGHT, &["--data-path=nftables"]);
+    let up = Up::start_weak(&NO_RIGHT, &[]);
     assert_eq!(up.marker()["data_path"], "nftables");
     let up = prepared(up);
     let page = || ask(&up, &["curl", "-sS", "--max-time", "5", "http://web/"]);
     eventually(page, |page| page.contains("Directory listing"));
+}
+
+#[test]
+fn an_ordinary_user_gets_the_kernel_and_pods_are_that_user() {
+    if !can_after(&NOBODY) {
+        return;
+    }
+    let mut up = prepared(Up::start_weak(&NOBODY, &[]));
+    assert_eq!(up.marker()["data_path"], "nftables");
+    let page = |up: &Up| ask(up, &["curl", "-sS", "--max-time", "5", "http://web/"]);
+    eventually(|| page(&up), |page| page.contains("Directory listing"));
+    let file = up.dir().join("made-by-a-pod");
+    let shell = format!("id -u; hostname; touch {} && echo made", file.display());
+    assert_eq!(ask(&up, &["sh", "-c", &shell]), "65534\nclient\nmade\n");
+    let made = std::fs::metadata(&file).expect("the file");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 65534);
+    // Ports below 1024 are free to whoever is in the Pod.
+    let bind = "import socket; socket.create_server(('', 80)); print('bound')";
+    assert_eq!(ask(&up, &["python3", "-c", bind]), "bound\n");
+    let old = marked(&up);
+    assert!(!old.is_empty());
+    up.kill_and_restart();
+    assert!(old.iter().all(|pid| !marked(&up).contains(pid)), "{old:?}");
+    eventually(|| page(&up), |page| page.contains("Directory listing"));
 }

@@ -23,7 +23,9 @@ pub use enter::{Enter, enter};
 pub use hostname::HostName;
 pub use named::{DEFAULT_DIR, Leftover, delete, leftovers};
 pub use pass::{receive_fd, send_fd};
-pub use rights::{Refusal, become_root, has_rights, may_create, rootless};
+pub use rights::{
+    Refusal, User, become_root, has_rights, may_create, origin, rootless, user_refusal,
+};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! Starting a program inside a namespace, with its own host name and view of name resolution.
 
-use super::{Namespace, hostname, named};
+use super::{Namespace, User, hostname, named, rights};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,6 +15,9 @@ use std::process::Command;
 pub struct Enter {
     /// File of a user namespace to be root of first, which the network namespace belongs to
     pub user: Option<PathBuf>,
+    /// Whom the program takes itself for, in a user namespace of its own, once it is inside; without,
+    /// it keeps what this process is
+    pub become_user: Option<User>,
     /// File of the network namespace
     pub netns: PathBuf,
     /// File of the namespace with the host's name ([`super::HostName::path`])
@@ -65,6 +68,9 @@ fn prepare(what: &Enter) -> io::Result<()> {
         if let Some(file) = file {
             cover(file, Path::new(place))?;
         }
+    }
+    if let Some(user) = what.become_user {
+        rights::become_user(user).map_err(|e| named_error(&e, "user namespace"))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// Why the kernel lets us make no namespace, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,10 +42,57 @@ const CAP_SYS_ADMIN: u32 = 21;
 /// # Errors
 /// Says why the kernel refuses.
 pub fn become_root() -> Result<(), Refusal> {
-    let identity = Identity::of_this_process();
-    identity
-        .become_root()
-        .map_err(|error| Refusal(user_words(&error)))
+    let (user, identity) = (User::of_this_process(), Identity::of_this_process());
+    let done = identity.become_root();
+    done.map_err(|error| user_refusal(&error))?;
+    let _ = ORIGIN.set(user);
+    Ok(())
+}
+
+/// Why the kernel makes no user namespace, by what [`become_root`] or the start of a [`rootless`]
+/// command said.
+pub fn user_refusal(error: &io::Error) -> Refusal {
+    Refusal(user_words(error))
+}
+
+/// A user and a group, as numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// `uid`
+    pub uid: u32,
+    /// `gid`
+    pub gid: u32,
+}
+
+impl User {
+    fn of_this_process() -> Self {
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
+    }
+}
+
+/// Who this process was before [`become_root`].
+static ORIGIN: OnceLock<User> = OnceLock::new();
+
+/// Whom this process is to everyone outside of the user namespace that [`become_root`] has made;
+/// `None` when it has made none.
+pub fn origin() -> Option<User> {
+    ORIGIN.get().copied()
+}
+
+/// Moves the calling process from a user namespace in which it is root on into one in which it is
+/// `user`, without any rights once it executes a program: to programs it then is who it is
+/// outside. Must be called while the process has one thread.
+pub(super) fn become_user(user: User) -> io::Result<()> {
+    let own = User::of_this_process();
+    let identity = Identity {
+        users: format!("{} {} 1", user.uid, own.uid),
+        groups: format!("{} {} 1", user.gid, own.gid),
+    };
+    unshare(libc::CLONE_NEWUSER)?;
+    identity.map()
 }
 
 /// Lets a command start as root of a user namespace of its own, as [`become_root`] does; `spawn`
@@ -83,15 +131,19 @@ struct Identity {
 
 impl Identity {
     fn of_this_process() -> Self {
-        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        let own = User::of_this_process();
         Self {
-            users: format!("0 {} 1", user.as_raw()),
-            groups: format!("0 {} 1", group.as_raw()),
+            users: format!("0 {} 1", own.uid),
+            groups: format!("0 {} 1", own.gid),
         }
     }
 
     fn become_root(&self) -> io::Result<()> {
         unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS)?;
+        self.map()
+    }
+
+    fn map(&self) -> io::Result<()> {
         // user_namespaces(7): without rights outside, setgroups must be given up before groups
         // can be mapped.
         write(c"/proc/self/setgroups", "deny")?;
