@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::config::UpOptions;
+use crate::datapath::DataPath;
 use crate::node::flags::RunOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -112,9 +113,18 @@ pub(crate) struct PlanOptions {
     /// File or directory of YAML; may be given several times
     #[arg(short, long = "filename", required = true, value_name = "FILE|DIR")]
     pub(crate) filename: Vec<PathBuf>,
-    /// Ranges of Service addresses, at most one of each family
+    /// Data path that the addresses are to fit [default: what `up` would choose]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data_path: Option<DataPath>,
+    /// Ranges of Service addresses, at most one of each family [default: what `up` would choose]
     #[arg(long, value_name = "CIDR[,CIDR]")]
     pub(crate) service_cidr: Option<String>,
+    /// Ranges of Pod addresses, at most one of each family [default: what `up` would choose]
+    #[arg(long, value_name = "CIDR[,CIDR]")]
+    pub(crate) pod_cidr: Option<String>,
+    /// Data directory of the `up` that the plan is for; only what it was made with is read
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// text or json
     #[arg(short, long, default_value = "text")]
     pub(crate) output: Output,

@@ -186,9 +186,6 @@ impl UpOptions {
     }
 }
 
-/// Range of Service addresses of a plan without server when none is given.
-pub(crate) const DEFAULT_SERVICE_CIDR: &str = "127.96.0.0/16";
-
 fn read_file(path: &Path) -> anyhow::Result<File> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
@@ -285,7 +282,7 @@ mod tests {
                 "{address}"
             );
         }
-        assert_eq!(config.chosen.services[0].to_string(), DEFAULT_SERVICE_CIDR);
+        assert_eq!(config.chosen.services[0].to_string(), "127.96.0.0/16");
         assert_eq!(config.kubeconfig, PathBuf::from("d/kubeconfig"));
         assert!(config.runner);
     }

@@ -146,6 +146,24 @@ pub(crate) fn choose(
     Ok(chosen)
 }
 
+/// What `up` would choose, for commands without a server: who names a data path, or has a cluster
+/// with one, is believed that it can be had where that cluster runs.
+///
+/// # Errors
+/// As [`choose`].
+pub(crate) fn foresee(asked: &Asked, data_dir: Option<&Path>) -> anyhow::Result<Chosen> {
+    let data_dir = match data_dir {
+        Some(dir) => Some(dir.to_owned()),
+        None => crate::config::default_data_dir().ok(),
+    };
+    let kept = data_dir.and_then(|dir| Kept::read(&dir));
+    let known = asked.path.is_some() || kept.is_some();
+    choose(asked, kept.as_ref(), || match known {
+        true => Ok(()),
+        false => crate::network::would_be_possible(),
+    })
+}
+
 fn path(
     asked: &Asked,
     kept: Option<&Kept>,

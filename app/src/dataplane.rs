@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 const SETTLE: Duration = Duration::from_millis(800);
 
 /// What the relay's plan says of addresses that it does not listen on.
-const NOT_RELAYED: &str = "AddressNotServed";
+pub(crate) const NOT_RELAYED: &str = "AddressNotServed";
 
 fn read(snapshot: &SharedSnapshot) -> RwLockReadGuard<'_, Snapshot> {
     snapshot.read().unwrap_or_else(PoisonError::into_inner)

@@ -1,7 +1,7 @@
 //! `portolan explain`: a request's way, step by step, and the first link that is broken.
 
 use crate::cli::{ExplainOptions, Output};
-use crate::config::{DEFAULT_SERVICE_CIDR, parse_cidrs};
+use crate::datapath::{Asked, foresee};
 use crate::load::load;
 use crate::marker::Marker;
 use crate::plan::endpoints;
@@ -64,7 +64,11 @@ fn picture(options: &ExplainOptions) -> anyhow::Result<(Snapshot, Option<Marker>
         if let Some(error) = loading.errors.pop() {
             return Err(error);
         }
-        let mut sandbox = Sandbox::new(parse_cidrs(DEFAULT_SERVICE_CIDR, "service-cidr")?)?;
+        let asked = Asked {
+            runner: true,
+            ..Asked::default()
+        };
+        let mut sandbox = Sandbox::new(&foresee(&asked, options.data_dir.as_deref())?)?;
         sandbox.apply(&loading.objects);
         return Ok((sandbox.snapshot(), None));
     }

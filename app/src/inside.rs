@@ -19,7 +19,7 @@ use std::sync::Arc;
 const DNS_PORT: u16 = 53;
 
 /// Namespace and name of the cluster's DNS, as kubeadm has them.
-const DNS_SERVICE: (&str, &str) = ("kube-system", "kube-dns");
+pub(crate) const DNS_SERVICE: (&str, &str) = ("kube-system", "kube-dns");
 
 /// The data path's namespaces, from which the edges get their sockets.
 #[derive(Clone)]
@@ -164,7 +164,9 @@ impl Inside {
 
     /// Makes the Service by which the cluster's DNS is known.
     pub(crate) async fn announce_dns(&self, client: &Client) {
-        let (service, slices) = self.dns_objects();
+        let addresses = self.addresses();
+        let service = dns_service(addresses);
+        let slices = dns_slices(addresses);
         let objects = std::iter::once((Resource::SERVICES, service));
         let slices = slices
             .into_iter()
@@ -187,42 +189,43 @@ impl Inside {
             }
         }
     }
+}
 
-    fn dns_objects(&self) -> (Value, Vec<Value>) {
-        let (namespace, name) = DNS_SERVICE;
-        let addresses = self.addresses();
-        let ips: Vec<String> = addresses.dns.iter().map(ToString::to_string).collect();
-        let ports = |target: bool| {
-            let port = |name: &str, protocol: &str| match target {
-                true => json!({"name": name, "port": DNS_PORT, "protocol": protocol}),
-                false => json!({"name": name, "port": DNS_PORT, "protocol": protocol,
-                    "targetPort": DNS_PORT}),
-            };
-            json!([port("dns", "UDP"), port("dns-tcp", "TCP")])
-        };
-        let service = json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": name, "namespace": namespace, "labels": {"k8s-app": "kube-dns"}},
-            "spec": {
-                "clusterIP": ips.first(), "clusterIPs": ips, "ports": ports(false),
-                "ipFamilyPolicy": if ips.len() > 1 { "RequireDualStack" } else { "SingleStack" },
+/// The Service by which the cluster's DNS is known.
+pub(crate) fn dns_service(addresses: &NodeAddresses) -> Value {
+    let (namespace, name) = DNS_SERVICE;
+    let ips: Vec<String> = addresses.dns.iter().map(ToString::to_string).collect();
+    let port = |name: &str, protocol: &str| json!({"name": name, "port": DNS_PORT, "protocol": protocol, "targetPort": DNS_PORT});
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"k8s-app": "kube-dns"}},
+        "spec": {
+            "clusterIP": ips.first(), "clusterIPs": ips,
+            "ports": [port("dns", "UDP"), port("dns-tcp", "TCP")],
+            "ipFamilyPolicy": if ips.len() > 1 { "RequireDualStack" } else { "SingleStack" },
+        },
+    })
+}
+
+/// Its endpoints: the node, where DNS listens.
+fn dns_slices(addresses: &NodeAddresses) -> Vec<Value> {
+    let (namespace, name) = DNS_SERVICE;
+    let port =
+        |name: &str, protocol: &str| json!({"name": name, "port": DNS_PORT, "protocol": protocol});
+    let slice = |ip: &IpAddr| {
+        let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {
+                "name": format!("{name}-{}", family.to_lowercase()), "namespace": namespace,
+                "labels": {"kubernetes.io/service-name": name},
             },
-        });
-        let slice = |ip: &IpAddr| {
-            let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
-            json!({
-                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-                "metadata": {
-                    "name": format!("{name}-{}", family.to_lowercase()), "namespace": namespace,
-                    "labels": {"kubernetes.io/service-name": name},
-                },
-                "addressType": family,
-                "endpoints": [{"addresses": [ip.to_string()], "conditions": {"ready": true}}],
-                "ports": ports(true),
-            })
-        };
-        (service, addresses.node.iter().map(slice).collect())
-    }
+            "addressType": family,
+            "endpoints": [{"addresses": [ip.to_string()], "conditions": {"ready": true}}],
+            "ports": [port("dns", "UDP"), port("dns-tcp", "TCP")],
+        })
+    };
+    addresses.node.iter().map(slice).collect()
 }
 
 /// What the rules of the node depend on.

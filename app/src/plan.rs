@@ -1,32 +1,46 @@
 //! `portolan plan`: what YAML would make, with no server.
 
 use crate::cli::{Output, PlanOptions};
-use crate::config::{DEFAULT_SERVICE_CIDR, parse_cidrs};
-use crate::dataplane::plan_problems;
+use crate::config::parse_cidrs;
+use crate::datapath::{Asked, Chosen, DataPath, foresee};
+use crate::dataplane::{NOT_RELAYED, plan_problems};
 use crate::load::load;
+use crate::network::NodeAddresses;
 use crate::problems::{as_json, as_text};
 use crate::sandbox::Sandbox;
 use gateway::RouteTable;
-use model::{NamespacedName, Problem, Service, Severity, Snapshot};
+use model::{Cidr, NamespacedName, Problem, Service, Severity, Snapshot};
 use proxy::LoadBalancers;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Prints the plan; fails when an object would be refused or would not work.
 pub(crate) fn run(options: &PlanOptions) -> anyhow::Result<()> {
-    let range = options
-        .service_cidr
-        .as_deref()
-        .unwrap_or(DEFAULT_SERVICE_CIDR);
+    let cidrs = |text: &Option<String>, flag: &str| {
+        let text = text.as_deref();
+        text.map(|text| parse_cidrs(text, flag)).transpose()
+    };
+    let asked = Asked {
+        path: options.data_path,
+        services: cidrs(&options.service_cidr, "service-cidr")?,
+        pods: cidrs(&options.pod_cidr, "pod-cidr")?,
+        runner: true,
+    };
+    let chosen = foresee(&asked, options.data_dir.as_deref())?;
     let loading = load(&options.filename);
-    let mut sandbox = Sandbox::new(parse_cidrs(range, "service-cidr")?)?;
+    let mut sandbox = Sandbox::new(&chosen)?;
     sandbox.apply(&loading.objects);
     let snapshot = sandbox.snapshot();
     let (table, _) = gateway::plan(&snapshot, &gateway::Settings::default());
-    let problems = problems(&sandbox, &snapshot, &table);
+    let mut problems = problems(&sandbox, &snapshot, &table);
+    if chosen.path == DataPath::Nftables {
+        problems.retain(|problem| problem.reason != NOT_RELAYED);
+    }
     let plan = json!({
-        "services": services(&snapshot),
-        "records": records(&snapshot),
+        "dataPath": data_path(&chosen),
+        "services": services(&sandbox, &snapshot),
+        "records": records(&sandbox, &snapshot),
         "routes": routes(&table, &snapshot),
         "problems": problems.iter().map(as_json).collect::<Vec<_>>(),
         "unread": loading.errors.iter().map(|e| format!("{e:#}")).collect::<Vec<_>>(),
@@ -54,23 +68,39 @@ fn problems(sandbox: &Sandbox, snapshot: &Snapshot, table: &RouteTable) -> BTree
         our_class: crate::up::LOAD_BALANCER_CLASS,
     };
     let mut all = plan_problems(snapshot, table, &planner, load_balancers);
-    all.retain(|problem| !is_builtin(&problem.object.namespace, &problem.object.name));
+    all.retain(|problem| !sandbox.is_builtin(&problem.object.namespace, &problem.object.name));
     all.extend(sandbox.refused.iter().cloned());
     all
 }
 
-/// The Service `kubernetes` is there without anyone's YAML.
-fn is_builtin(namespace: &str, name: &str) -> bool {
-    namespace == "default" && name == "kubernetes"
+/// The data path, its ranges and the addresses that follow from them.
+fn data_path(chosen: &Chosen) -> Value {
+    let texts = |ranges: &[Cidr]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut plan = json!({
+        "name": chosen.path.as_str(),
+        "why": chosen.why,
+        "serviceCIDRs": texts(&chosen.services),
+        "podCIDRs": texts(&chosen.pods),
+    });
+    if chosen.path == DataPath::Nftables {
+        let addresses = NodeAddresses::new(&chosen.pods, &chosen.services);
+        let texts = |ips: &[IpAddr]| ips.iter().map(ToString::to_string).collect::<Vec<_>>();
+        plan["nodeIPs"] = texts(&addresses.node).into();
+        plan["dnsIPs"] = texts(&addresses.dns).into();
+    }
+    plan
 }
 
-fn users_services(snapshot: &Snapshot) -> impl Iterator<Item = &Service> {
+fn users_services<'a>(
+    sandbox: &'a Sandbox,
+    snapshot: &'a Snapshot,
+) -> impl Iterator<Item = &'a Service> {
     let all = snapshot.services.values().map(AsRef::as_ref);
-    all.filter(|service| !is_builtin(&service.id.namespace, &service.id.name))
+    all.filter(|service: &&Service| !sandbox.is_builtin(&service.id.namespace, &service.id.name))
 }
 
-fn services(snapshot: &Snapshot) -> Vec<Value> {
-    users_services(snapshot)
+fn services(sandbox: &Sandbox, snapshot: &Snapshot) -> Vec<Value> {
+    users_services(sandbox, snapshot)
         .map(|service| {
             let ports: Vec<Value> = service
                 .ports
@@ -117,9 +147,9 @@ pub(crate) fn endpoints(snapshot: &Snapshot, service: &NamespacedName) -> Vec<St
     all.into_iter().collect()
 }
 
-fn records(snapshot: &Snapshot) -> Vec<String> {
+fn records(sandbox: &Sandbox, snapshot: &Snapshot) -> Vec<String> {
     let settings = dns::Settings::new(0);
-    let services = users_services(snapshot);
+    let services = users_services(sandbox, snapshot);
     services
         .flat_map(|service| dns::records(snapshot, &service.id, &settings))
         .map(|record| record.to_string())
@@ -173,7 +203,23 @@ fn print(plan: &Value) {
             .filter_map(Value::as_str);
         items.collect::<Vec<_>>().join(", ")
     };
-    println!("Services (addresses are examples where the YAML names none)");
+    let path = &plan["dataPath"];
+    println!("Data path {}", text(path, "name"));
+    if let Some(why) = path["why"].as_str() {
+        println!("  because {why}");
+    }
+    for (name, key) in [
+        ("Services", "serviceCIDRs"),
+        ("Pods", "podCIDRs"),
+        ("Node", "nodeIPs"),
+        ("DNS", "dnsIPs"),
+    ] {
+        let addresses = joined(&path[key]);
+        if !addresses.is_empty() {
+            println!("  {name} {addresses}");
+        }
+    }
+    println!("\nServices (addresses are examples where the YAML names none)");
     for service in list("services") {
         let mut at = joined(&service["clusterIPs"]);
         if service["headless"] == true {

@@ -3,7 +3,10 @@
 //!
 //! Pods are taken to run and to become ready at once, since nothing here runs them.
 
+use crate::datapath::{Chosen, DataPath};
+use crate::inside::{DNS_SERVICE, dns_service};
 use crate::load::Loaded;
+use crate::network::NodeAddresses;
 use api::{Engine, Env, Payload, Query, Request, State, User, Verb};
 use control::{Context, Controller, Key, Memory};
 use model::{ApiError, Cidr, Event, ObjectKey, Problem, Resource, Severity, Snapshot, View, Write};
@@ -11,6 +14,7 @@ use schema::Registry;
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Reconciliations after which the controllers are taken not to come to rest.
 const RECONCILIATIONS: usize = 2_000_000;
@@ -31,7 +35,9 @@ pub(crate) struct Sandbox {
     random: Cell<u64>,
     queue: VecDeque<(usize, Key)>,
     queued: BTreeSet<(usize, Key)>,
-    pod_range: Cidr,
+    pod_ranges: Vec<Cidr>,
+    /// The Node's own addresses, with the kernel data path
+    node_ips: Vec<IpAddr>,
     pods: u128,
     /// What was refused
     pub(crate) refused: Vec<Problem>,
@@ -39,11 +45,19 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// A cluster as `portolan up` makes it at its first start.
-    pub(crate) fn new(service_cidrs: Vec<Cidr>) -> anyhow::Result<Self> {
-        Self::with_balancers(service_cidrs, LOAD_BALANCERS.parse()?)
+    pub(crate) fn new(chosen: &Chosen) -> anyhow::Result<Self> {
+        let mut sandbox = Self::with_balancers(chosen.services.clone(), LOAD_BALANCERS.parse()?)?;
+        sandbox.pod_ranges.clone_from(&chosen.pods);
+        if chosen.path == DataPath::Nftables {
+            let addresses = NodeAddresses::new(&chosen.pods, &chosen.services);
+            sandbox.create(&dns_service(&addresses))?;
+            sandbox.node_ips = addresses.node;
+            sandbox.settle();
+        }
+        Ok(sandbox)
     }
 
-    /// The same with other addresses for load balancers.
+    /// The same with other ranges, for Services only.
     pub(crate) fn with_balancers(service_cidrs: Vec<Cidr>, pool: Cidr) -> anyhow::Result<Self> {
         let control = control::Settings {
             node: Some(NODE.to_owned()),
@@ -64,13 +78,15 @@ impl Sandbox {
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
             queue: VecDeque::new(),
             queued: BTreeSet::new(),
-            pod_range: "127.244.0.0/16".parse()?,
+            pod_ranges: vec!["127.244.0.0/16".parse()?],
+            node_ips: Vec::new(),
             pods: 1,
             refused: Vec::new(),
         };
         for object in first_objects() {
             sandbox.create(&object)?;
         }
+        sandbox.run_node();
         sandbox.settle();
         Ok(sandbox)
     }
@@ -104,6 +120,12 @@ impl Sandbox {
         });
         self.settle();
         Ok(())
+    }
+
+    /// Whether a Service is there without anyone's YAML.
+    pub(crate) fn is_builtin(&self, namespace: &str, name: &str) -> bool {
+        let dns = !self.node_ips.is_empty() && (namespace, name) == DNS_SERVICE;
+        dns || (namespace, name) == ("default", "kubernetes")
     }
 
     /// Everything as data planes see it.
@@ -218,6 +240,20 @@ impl Sandbox {
         }
     }
 
+    /// Takes the Node to be ready, as Pods wait for.
+    fn run_node(&mut self) {
+        let time = crate::controllers::now().rfc3339();
+        let ready = json!({
+            "type": "Ready", "status": "True", "reason": "KubeletReady",
+            "lastHeartbeatTime": time, "lastTransitionTime": time,
+        });
+        self.submit(Write::MergePatch {
+            key: ObjectKey::new(Resource::NODES, "", NODE),
+            subresource: "status",
+            patch: json!({ "status": { "conditions": [ready] } }),
+        });
+    }
+
     /// Takes a bound Pod to run and to be ready.
     fn run_pod(&mut self, key: &ObjectKey) {
         let Some(pod) = self.engine.get(key.resource, &key.namespace, &key.name) else {
@@ -229,16 +265,27 @@ impl Sandbox {
             return;
         }
         self.pods += 1;
-        let Some(ip) = self.pod_range.nth(self.pods) else {
+        let own = || {
+            self.pod_ranges
+                .iter()
+                .filter_map(|range| range.nth(self.pods))
+        };
+        let ips: Vec<Value> = match value["spec"]["hostNetwork"] == true {
+            true if !self.node_ips.is_empty() => self.node_ips.iter().map(ip_value).collect(),
+            _ => own().map(|ip| ip_value(&ip)).collect(),
+        };
+        let Some(first) = ips.first() else {
             return;
         };
+        let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let host = self.node_ips.first().unwrap_or(&localhost).to_string();
         let time = crate::controllers::now().rfc3339();
         let condition = |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": time});
         let kinds = ["PodScheduled", "Initialized", "ContainersReady", "Ready"];
         let conditions = kinds.map(condition);
         let status = json!({
-            "phase": "Running", "podIP": ip.to_string(), "podIPs": [{"ip": ip.to_string()}],
-            "hostIP": "127.0.0.1", "startTime": time,
+            "phase": "Running", "podIP": first["ip"], "podIPs": ips,
+            "hostIP": host, "startTime": time,
             "conditions": conditions,
         });
         self.submit(Write::MergePatch {
@@ -247,6 +294,10 @@ impl Sandbox {
             patch: json!({ "status": status }),
         });
     }
+}
+
+fn ip_value(ip: &IpAddr) -> Value {
+    json!({"ip": ip.to_string()})
 }
 
 fn first_objects() -> Vec<Value> {

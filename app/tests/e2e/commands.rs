@@ -27,6 +27,53 @@ fn plan_needs_no_server() {
 }
 
 #[test]
+fn plan_fits_the_data_path() {
+    let files = examples("quickstart");
+    let plan = |arguments: &[&str]| -> Value {
+        let all = [&["plan", "-o", "json", "-f", &files], arguments].concat();
+        let (ok, json, errors) = portolan(&all);
+        assert!(ok, "{errors}");
+        serde_json::from_str(&json).expect("JSON")
+    };
+    let starts =
+        |value: &Value, with: &str| value.as_str().is_some_and(|text| text.starts_with(with));
+    let kernel = plan(&["--data-path=nftables"]);
+    assert_eq!(kernel["dataPath"]["name"], "nftables");
+    assert!(starts(
+        &kernel["dataPath"]["serviceCIDRs"][0],
+        "10.96.0.0/16"
+    ));
+    assert_eq!(kernel["dataPath"]["dnsIPs"][0], "10.96.0.10");
+    assert!(starts(&kernel["services"][0]["clusterIPs"][0], "10.96."));
+    assert!(starts(&kernel["services"][0]["endpoints"][0], "10.244."));
+    assert_eq!(kernel["problems"], Value::Array(Vec::new()));
+    let relay = plan(&["--data-path=userspace"]);
+    assert!(starts(&relay["services"][0]["clusterIPs"][0], "127.96."));
+    assert!(starts(&relay["services"][0]["endpoints"][0], "127.244."));
+
+    // A data directory's own choice comes before the default.
+    let dir = std::env::temp_dir().join(format!("portolan-plan-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a folder");
+    let kept = r#"{"data_path": "nftables", "service_cidrs": ["10.50.0.0/16"], "pod_cidrs": ["10.51.0.0/16"]}"#;
+    std::fs::write(dir.join("portolan.json"), kept).expect("a file");
+    let data = dir.display().to_string();
+    let same = plan(&["--data-dir", &data]);
+    let arguments = [
+        "plan",
+        "--data-path=userspace",
+        "--data-dir",
+        &data,
+        "-f",
+        ".",
+    ];
+    let (ok, _, errors) = portolan(&arguments);
+    std::fs::remove_dir_all(&dir).expect("the folder goes");
+    assert!(starts(&same["services"][0]["clusterIPs"][0], "10.50."));
+    assert!(starts(&same["services"][0]["endpoints"][0], "10.51."));
+    assert!(!ok && errors.contains("--data-path userspace"), "{errors}");
+}
+
+#[test]
 fn plan_reports_each_gotcha_with_its_cure() {
     let dir = std::env::temp_dir().join(format!("portolan-gotchas-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a folder");
