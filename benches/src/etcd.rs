@@ -1,7 +1,7 @@
 //! The peer: etcd, over its HTTP gateway.
 
 use crate::client::{Connection, Protocol, Target};
-use crate::portolan::Process;
+use crate::process::Process;
 use anyhow::{Result, bail};
 use base64::Engine;
 use bytes::Bytes;

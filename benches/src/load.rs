@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Method;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
@@ -84,17 +84,28 @@ pub(crate) async fn fill(
     count: usize,
     size: usize,
 ) -> Result<()> {
-    let text: Rc<str> = "x".repeat(size).into();
-    let next = Rc::new(Cell::new(0));
+    let text = "x".repeat(size);
+    let bodies = (0..count).map(move |number| {
+        let body = (dialect.body)(&format!("fill-{number}"), &text);
+        (write.to_owned(), body)
+    });
+    post(target, bodies).await
+}
+
+/// Posts bodies to paths, several at once, in order as far as that goes.
+pub(crate) async fn post(
+    target: &Target,
+    bodies: impl Iterator<Item = (String, Bytes)> + 'static,
+) -> Result<()> {
+    let bodies = Rc::new(RefCell::new(bodies));
     let local = LocalSet::new();
     let mut tasks = Vec::new();
     for mut connection in connections(target, Protocol::Http1, 32).await? {
-        let (next, text) = (next.clone(), text.clone());
+        let bodies = bodies.clone();
+        let next = move || bodies.borrow_mut().next();
         tasks.push(local.spawn_local(async move {
-            while next.get() < count {
-                let name = format!("fill-{}", next.replace(next.get() + 1));
-                let body = (dialect.body)(&name, &text);
-                connection.send(Method::POST, write, body).await?;
+            while let Some((path, body)) = next() {
+                connection.send(Method::POST, &path, body).await?;
             }
             Ok::<_, anyhow::Error>(())
         }));

@@ -9,6 +9,7 @@ mod client;
 mod etcd;
 mod load;
 mod portolan;
+mod process;
 mod proxy;
 mod table;
 

@@ -1,6 +1,8 @@
 //! The service proxy: what it takes to load, restart and change a node's ruleset, in memory and
-//! in time, beside the same Services in kube-proxy's layout, and what connections through it cost.
+//! in time, beside the same Services in kube-proxy's layout; the whole agent beside a real
+//! kube-proxy; and what connections through it cost.
 
+mod agents;
 mod churn;
 mod cluster;
 mod net;
@@ -13,19 +15,28 @@ use crate::table::{self, Row};
 use anyhow::{Result, anyhow, bail};
 use cluster::Size;
 use kernel::netns::{self, Namespace};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
-benches proxy [--sizes LIST] [--peer-limit N] [--rounds N] [--seconds N] [--only WORD]
-  --sizes LIST     Services x endpoints (1000x3,10000x3,100000x3,5000x50)
-  --peer-limit N   most endpoints for which kube-proxy's layout is loaded too (30000); it takes
-                   about a minute there, and minutes beyond
-  --rounds N       how often a load is measured; the median counts (3)
-  --seconds N      how long traffic lasts (5)
-  --only WORD      only load, connect, throughput or churn";
+benches proxy [--portolan FILE] [--kube-proxy FILE] [--sizes LIST] [--peer-limit N] [--rounds N]
+              [--seconds N] [--only WORD]
+  --portolan FILE    the binary whose agent is run against its own API server; without it, no
+                     agents are run
+  --kube-proxy FILE  the peer of that agent, on the same API server; without it our agent's figures
+                     stand alone
+  --sizes LIST       Services x endpoints (1000x3,10000x3,100000x3,5000x50)
+  --peer-limit N     most endpoints for which kube-proxy's layout is loaded too, and kube-proxy
+                     itself is run (30000); that takes minutes there, and far longer beyond
+  --rounds N         how often a load, or an agent's change, is measured; the median counts (3)
+  --seconds N        how long traffic lasts (5)
+  --only WORD        only load, agents, connect, throughput or churn";
 
 /// What to run.
 struct Options {
+    portolan: Option<PathBuf>,
+    kube_proxy: Option<PathBuf>,
     sizes: Vec<Size>,
     peer_limit: usize,
     rounds: usize,
@@ -36,6 +47,8 @@ struct Options {
 impl Options {
     fn parse(arguments: &mut dyn Iterator<Item = String>) -> Result<Self> {
         let mut options = Self {
+            portolan: None,
+            kube_proxy: None,
             sizes: Vec::new(),
             peer_limit: 30_000,
             rounds: 3,
@@ -48,6 +61,8 @@ impl Options {
                 bail!("{flag} wants a value\n{USAGE}");
             };
             match flag.as_str() {
+                "--portolan" => options.portolan = Some(value.into()),
+                "--kube-proxy" => options.kube_proxy = Some(value.into()),
                 "--sizes" => sizes = value,
                 "--peer-limit" => options.peer_limit = value.parse()?,
                 "--rounds" => options.rounds = value.parse::<usize>()?.max(1),
@@ -68,11 +83,23 @@ impl Options {
 
 /// `benches proxy …`
 pub(crate) fn run(arguments: &mut dyn Iterator<Item = String>) -> Result<()> {
-    let options = Options::parse(arguments)?;
+    let mut options = Options::parse(arguments)?;
+    if !has_nft() {
+        eprintln!(
+            "nft is not on PATH (Debian: nftables): neither kube-proxy's layout is loaded nor \
+             kube-proxy run, our figures stand alone"
+        );
+        options.peer_limit = 0;
+    }
     netns::may_create().map_err(|why| anyhow!("this bench needs network namespaces: {why}"))?;
     if options.wants("load") {
         for size in &options.sizes {
             loads(*size, &options)?;
+        }
+    }
+    if options.wants("agents") {
+        for size in &options.sizes {
+            agents::measure(*size, &options)?;
         }
     }
     let mut rows = Vec::new();
@@ -87,6 +114,13 @@ pub(crate) fn run(arguments: &mut dyn Iterator<Item = String>) -> Result<()> {
         table::print(&rows, "direct");
     }
     Ok(())
+}
+
+/// Whether there is what kube-proxy writes its rules by.
+fn has_nft() -> bool {
+    let mut nft = Command::new("nft");
+    let nft = nft.arg("--version").stdout(Stdio::null());
+    nft.stderr(Stdio::null()).status().is_ok()
 }
 
 /// `benches proxy-memory SIZE`: a process of its own, so that nothing else counts.

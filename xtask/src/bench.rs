@@ -26,13 +26,29 @@ pub(crate) fn api(arguments: &[&str]) -> Result<()> {
     run(bench.args(arguments))
 }
 
-/// Builds what measures, with the proxy in it, and runs that bench.
+/// Builds what measures, with the proxy in it, and runs that bench. The whole agent is built and
+/// measured only where there is a kube-proxy to set beside it.
 pub(crate) fn proxy(arguments: &[&str]) -> Result<()> {
+    let kube_proxy = on_path("kube-proxy");
     let mut build = Command::new("cargo");
     build.args(["build", "--release", "-p", "benches"]);
+    if kube_proxy.is_some() {
+        build.args(["-p", "app"]);
+    }
     run(build.current_dir(root()))?;
-    let mut bench = Command::new(target_dir().join("release/benches"));
-    run(bench.arg("proxy").args(arguments))
+    let built = target_dir().join("release");
+    let mut bench = Command::new(built.join("benches"));
+    bench.arg("proxy");
+    match kube_proxy {
+        Some(kube_proxy) => {
+            bench.arg("--portolan").arg(built.join("portolan"));
+            bench.arg("--kube-proxy").arg(kube_proxy);
+        }
+        None => eprintln!(
+            "kube-proxy is not on PATH: only its layout, by nft, stands beside our figures"
+        ),
+    }
+    run(bench.args(arguments))
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -20,7 +20,8 @@ cargo xtask bench api [--seconds N] [--only WORD]
                                measure a release build of the API server beside etcd
 cargo xtask bench proxy [--sizes LIST] [--peer-limit N] [--rounds N] [--seconds N] [--only WORD]
                                measure a release build of the service proxy beside kube-proxy's
-                               layout; needs root
+                               layout by nft, and beside kube-proxy itself where it is on PATH;
+                               needs root
 cargo xtask fuzz TARGET SECONDS
                                fuzz what reads bytes from the network: requests, patches, schemas, cel
 cargo xtask recorded DIR       compare a running build with recorded answers of the real systems
