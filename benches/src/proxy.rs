@@ -27,8 +27,8 @@ benches proxy [--portolan FILE] [--kube-proxy FILE] [--sizes LIST] [--peer-limit
   --kube-proxy FILE  the peer of that agent, on the same API server; without it our agent's figures
                      stand alone
   --sizes LIST       Services x endpoints (1000x3,10000x3,100000x3,5000x50)
-  --peer-limit N     most endpoints for which kube-proxy's layout is loaded too, and kube-proxy
-                     itself is run (30000); that takes minutes there, and far longer beyond
+  --peer-limit N     most endpoints for which kube-proxy's layout is loaded too, and agents are
+                     run (30000); that takes minutes there, and far longer beyond
   --rounds N         how often a load, or an agent's change, is measured; the median counts (3)
   --seconds N        how long traffic lasts (5)
   --only WORD        only load, agents, connect, throughput or churn";
@@ -37,6 +37,8 @@ benches proxy [--portolan FILE] [--kube-proxy FILE] [--sizes LIST] [--peer-limit
 struct Options {
     portolan: Option<PathBuf>,
     kube_proxy: Option<PathBuf>,
+    /// Whether kube-proxy's layout is loaded
+    layout: bool,
     sizes: Vec<Size>,
     peer_limit: usize,
     rounds: usize,
@@ -49,6 +51,7 @@ impl Options {
         let mut options = Self {
             portolan: None,
             kube_proxy: None,
+            layout: true,
             sizes: Vec::new(),
             peer_limit: 30_000,
             rounds: 3,
@@ -89,7 +92,7 @@ pub(crate) fn run(arguments: &mut dyn Iterator<Item = String>) -> Result<()> {
             "nft is not on PATH (Debian: nftables): neither kube-proxy's layout is loaded nor \
              kube-proxy run, our figures stand alone"
         );
-        options.peer_limit = 0;
+        (options.layout, options.kube_proxy) = (false, None);
     }
     netns::may_create().map_err(|why| anyhow!("this bench needs network namespaces: {why}"))?;
     if options.wants("load") {
@@ -98,9 +101,7 @@ pub(crate) fn run(arguments: &mut dyn Iterator<Item = String>) -> Result<()> {
         }
     }
     if options.wants("agents") {
-        for size in &options.sizes {
-            agents::measure(*size, &options)?;
-        }
+        agents::measure(&options)?;
     }
     let mut rows = Vec::new();
     if options.wants("connect") || options.wants("throughput") {
@@ -138,7 +139,7 @@ fn loads(size: Size, options: &Options) -> Result<()> {
         options.rounds
     };
     let ours = ours::measure(size, rounds)?;
-    let peers = size.total() <= options.peer_limit;
+    let peers = options.layout && size.total() <= options.peer_limit;
     let peer = peers.then(|| peer::measure(size)).transpose()?;
     let row = |what: &str, unit, ours, peer: Option<f64>| Row {
         what: what.to_owned(),

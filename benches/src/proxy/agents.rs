@@ -15,6 +15,7 @@ use crate::table::{self, Row};
 use agent::{Agent, Program, Syncs};
 use anyhow::Result;
 use bed::Bed;
+use std::path::Path;
 use std::time::Duration;
 
 /// What was measured of one agent; times in milliseconds, memory in megabytes.
@@ -34,18 +35,35 @@ struct Figures {
     peak: f64,
 }
 
-/// Measures and prints one size.
-pub(super) fn measure(size: Size, options: &Options) -> Result<()> {
+/// Measures and prints each size that is not too large for kube-proxy.
+pub(super) fn measure(options: &Options) -> Result<()> {
     let Some(portolan) = &options.portolan else {
         return Ok(());
     };
-    let theirs = options.kube_proxy.as_ref();
-    let theirs = theirs.filter(|_| size.total() <= options.peer_limit);
+    if options.kube_proxy.is_none() {
+        eprintln!("no kube-proxy to run: our agent's figures stand alone");
+    }
+    for size in &options.sizes {
+        match size.total() <= options.peer_limit {
+            true => both(*size, portolan, options)?,
+            false => eprintln!("{size}: no agents are run, for --peer-limit is less"),
+        }
+    }
+    Ok(())
+}
+
+fn both(size: Size, portolan: &Path, options: &Options) -> Result<()> {
     eprintln!("filling an API server with {size}...");
     let mut bed = Bed::build(portolan, size)?;
     let ours = one(&mut bed, 1, Program::Portolan(portolan), options)?;
+    let theirs = options.kube_proxy.as_ref();
     let theirs = theirs.map(|binary| one(&mut bed, 2, Program::KubeProxy(binary), options));
-    print(size, &ours, theirs.transpose()?.as_ref());
+    let theirs = theirs.transpose().unwrap_or_else(|error| {
+        // A peer that does not work here takes nothing from our own figures.
+        eprintln!("{size}: nothing of kube-proxy: {error:#}");
+        None
+    });
+    print(size, &ours, theirs.as_ref());
     Ok(())
 }
 
