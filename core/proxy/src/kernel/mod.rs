@@ -38,6 +38,7 @@ mod hooks;
 mod items;
 mod localhost;
 mod planner;
+mod results;
 mod sets;
 mod settings;
 mod shape;

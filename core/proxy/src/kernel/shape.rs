@@ -1,7 +1,7 @@
 //! Chains that Services share: one for each shape, whatever their number.
 
-use super::sets::{SetId, digit};
-use super::steps::{Steps, Via, address_len, goto, jump};
+use super::sets::{SetId, digit, set_name};
+use super::steps::{Steps, Via, goto, jump};
 use super::{DetectLocal, NodeSettings};
 use nft::{Data, DynsetOp, Element, Family, Name, RejectWith, Rule, Value, Verdict};
 use std::fmt;
@@ -231,13 +231,14 @@ fn pick_rules(pick: &Pick, settings: &NodeSettings) -> Vec<Rule> {
     if pick.affinity > 0 {
         rules.extend(affinity_rules(pick));
     }
-    rules.push(chosen(pick).dnat());
+    let why = identity_comment(pick);
+    rules.push(endpoint(pick, chosen(pick)).dnat(&why));
     if pick.slots > 1 {
         // Between two looks at the maps the kernel may have gone over to the next generation, in
         // which there are fewer slots; the first is always there.
         let steps = Steps::new(pick.family).identity(pick.via);
         let slot = steps.regs().slot;
-        rules.push(endpoint(pick, steps.number(0, slot)).dnat());
+        rules.push(endpoint(pick, steps.number(0, slot)).dnat(&why));
     }
     rules.push(Steps::new(pick.family).verdict(Verdict::Drop, "no endpoint any more"));
     rules
@@ -253,51 +254,65 @@ fn affinity_rules(pick: &Pick) -> Vec<Rule> {
         SetId::AffinityEndpoints
     };
     let remembered = || {
-        let steps = Steps::new(pick.family).source().identity(pick.via);
-        let (source, slot) = (steps.regs().source, steps.regs().slot);
-        steps.map(SetId::Affinity, source, slot)
+        let steps = Steps::new(pick.family).identity(pick.via).source();
+        let source = steps.regs().source;
+        steps.endpoint_by(SetId::Affinity, source)
     };
     let steps = remembered();
     let identity = steps.regs().address;
+    let known = format!("endpoint by @{}", set_name(SetId::Affinity, pick.family));
+    let new = format!("endpoint by @{}", set_name(endpoints(pick), pick.family));
     vec![
         steps
             .in_set(valid, identity)
             .remember(DynsetOp::Update, timeout_ms)
-            .dnat(),
+            .dnat(&known),
         remembered()
             .not_in_set(valid, identity)
             .remember(DynsetOp::Delete, 0)
             .rule("endpoint is gone"),
         chosen(pick)
-            .source()
+            .endpoint_by(endpoints(pick), identity)
             .remember(DynsetOp::Update, timeout_ms)
-            .dnat(),
+            .dnat(&new),
     ]
 }
 
-/// Loads the identity and a chosen endpoint.
+/// Says where the identity is from that stands in the key, if nft does not show it.
+fn identity_comment(pick: &Pick) -> String {
+    let map = match pick.via {
+        Via::Address => return String::new(),
+        Via::External => SetId::External,
+        Via::NodePort => SetId::NodePortIdentities,
+    };
+    format!("Service by @{}", set_name(map, pick.family))
+}
+
+/// Loads the identity and chooses a slot.
 fn chosen(pick: &Pick) -> Steps {
-    let steps = Steps::new(pick.family);
-    let len = address_len(pick.family);
+    let steps = Steps::new(pick.family).identity(pick.via);
     let slot = steps.regs().slot;
-    let steps = match pick.choice {
+    match pick.choice {
         Choice::Random if pick.slots == 1 => steps.number(0, slot),
         Choice::Random => steps.random(pick.slots),
-        Choice::Source => steps.source().hash(len, pick.slots),
-        Choice::SourceAndPort => steps.source().source_port().hash(len + 4, pick.slots),
-    };
-    endpoint(pick, steps.identity(pick.via))
+        Choice::Source => steps.hash(false, pick.slots),
+        Choice::SourceAndPort => steps.hash(true, pick.slots),
+    }
+}
+
+/// The map from identity and slot to the endpoint.
+fn endpoints(pick: &Pick) -> SetId {
+    if pick.local {
+        SetId::LocalEndpoints
+    } else {
+        SetId::Endpoints
+    }
 }
 
 /// Turns identity and slot into the endpoint.
 fn endpoint(pick: &Pick, steps: Steps) -> Steps {
-    let map = if pick.local {
-        SetId::LocalEndpoints
-    } else {
-        SetId::Endpoints
-    };
     let (identity, slot) = (steps.regs().address, steps.regs().slot);
-    steps.map(map, identity, slot)
+    steps.map(endpoints(pick), identity, slot)
 }
 
 fn outside_rules(pick: &Pick, slots: u32, settings: &NodeSettings) -> Vec<Rule> {

@@ -3,7 +3,7 @@
 
 use super::sets::{SetId, digit, set_name, set_spec};
 use super::shape::{Kind, REJECT, Shape, not_from_own_pods, ranges_chain, reject_rules};
-use super::steps::{Steps, family_of, goto, jump};
+use super::steps::{Regs, Steps, family_of, goto, jump};
 use super::{NodePortAddresses, NodeSettings};
 use model::Cidr;
 use nft::{
@@ -163,9 +163,9 @@ fn services_rules(family: Family, settings: &NodeSettings) -> Vec<Rule> {
         rules.push(own.verdict(Verdict::Return, "answered on this node"));
     }
     rules.extend(masquerade_rule(family, settings));
-    let slot = steps().regs().slot;
-    let service = steps().frontend().map(SetId::Services, address, slot);
-    rules.push(service.verdict_map(SetId::Shapes, slot));
+    let comment = shape_comment(SetId::Services, family);
+    let service = steps().frontend();
+    rules.push(service.verdict_by(SetId::Services, address, &comment));
     rules.push(node_port_rule(family, settings));
     let known = steps().destination().in_set(SetId::ClusterIps, address);
     rules.push(known.verdict(goto(REJECT), "no such port"));
@@ -176,6 +176,11 @@ fn services_rules(family: Family, settings: &NodeSettings) -> Vec<Rule> {
         inside.verdict(Verdict::Drop, "no such Service")
     }));
     rules
+}
+
+/// Says which map stands behind the key of the shapes.
+fn shape_comment(set: SetId, family: Family) -> String {
+    format!("shape by @{}", set_name(set, family))
 }
 
 /// Masquerades traffic to ClusterIPs that might come back another way.
@@ -193,23 +198,23 @@ fn masquerade_rule(family: Family, settings: &NodeSettings) -> Option<Rule> {
 
 fn node_port_rule(family: Family, settings: &NodeSettings) -> Rule {
     let steps = Steps::new(family);
-    let (address, protocol, slot) = {
-        let regs = steps.regs();
-        (regs.address, regs.protocol, regs.slot)
-    };
+    let Regs {
+        address, protocol, ..
+    } = steps.regs();
     let steps = match settings.node_port_addresses {
         NodePortAddresses::AllLocal => steps.destination_is_local(),
         NodePortAddresses::These(_) => steps.destination().in_set(SetId::NodeIps, address),
     };
+    let comment = shape_comment(SetId::NodePorts, family);
     steps
         .protocol_and_port()
-        .map(SetId::NodePorts, protocol, slot)
-        .verdict_map(SetId::Shapes, slot)
+        .verdict_by(SetId::NodePorts, protocol, &comment)
 }
 
 /// Rules of the chain that returns for sources in one of the ranges, and drops others.
 pub(super) fn range_rules(family: Family, prefixes: &BTreeSet<(Family, u8)>) -> Vec<Rule> {
     let ours = prefixes.iter().filter(|(of, _)| *of == family);
+    let from = format!("Service by @{}", set_name(SetId::External, family));
     let mut rules: Vec<Rule> = ours
         .map(|(_, prefix)| {
             let steps = Steps::new(family).identity(super::steps::Via::External);
@@ -220,7 +225,7 @@ pub(super) fn range_rules(family: Family, prefixes: &BTreeSet<(Family, u8)>) -> 
                 .source_into(source)
                 .mask(source, source, *prefix)
                 .in_set(SetId::SourceRanges, identity)
-                .verdict(Verdict::Return, "")
+                .verdict(Verdict::Return, &from)
         })
         .collect();
     rules.push(Steps::new(family).verdict(Verdict::Drop, "source is not admitted"));

@@ -8,7 +8,8 @@
 //! | IPv4 | 0 | 1 | 2 | 3 | 4 | 5 |
 //! | IPv6 | 0-3 | 4-7 | 8 | 9 | 10-13 | 14 |
 //!
-//! Register 15 is scratch. Newer kernels check each rule on its own, so each loads all it reads.
+//! Register 15 is scratch; what else lies idle serves to bring results of maps into keys (see
+//! `results.rs`). Newer kernels check each rule on its own, so each loads all it reads.
 
 use super::sets::{SetId, set_name};
 use model::Cidr;
@@ -89,7 +90,7 @@ impl Steps {
         }
     }
 
-    fn then(mut self, expr: Expr) -> Self {
+    pub(super) fn then(mut self, expr: Expr) -> Self {
         self.exprs.push(expr);
         self
     }
@@ -129,7 +130,7 @@ impl Steps {
         })
     }
 
-    fn load(self, base: PayloadBase, offset: u32, len: u32, dreg: Reg) -> Self {
+    pub(super) fn load(self, base: PayloadBase, offset: u32, len: u32, dreg: Reg) -> Self {
         self.then(Expr::Payload {
             base,
             offset,
@@ -162,12 +163,6 @@ impl Steps {
     pub(super) fn source(self) -> Self {
         let dreg = self.regs.source;
         self.source_into(dreg)
-    }
-
-    /// Source port into the register behind the source address.
-    pub(super) fn source_port(self) -> Self {
-        let dreg = Reg(self.regs.source.0 + address_len(self.family) as u8 / 4);
-        self.load(PayloadBase::Transport, 0, 2, dreg)
     }
 
     /// Source port into the place of the port.
@@ -206,11 +201,10 @@ impl Steps {
         } = self.regs;
         match via {
             Via::Address => self.frontend(),
-            Via::External => self.frontend().map(SetId::External, address, address),
-            Via::NodePort => {
-                self.protocol_and_port()
-                    .map(SetId::NodePortIdentities, protocol, address)
-            }
+            Via::External => self.frontend().identity_by(SetId::External, address),
+            Via::NodePort => self
+                .frontend()
+                .identity_by(SetId::NodePortIdentities, protocol),
         }
     }
 
@@ -221,9 +215,9 @@ impl Steps {
     }
 
     /// Ends with the verdict of the map.
-    pub(super) fn verdict_map(self, set: SetId, sreg: Reg) -> Rule {
+    pub(super) fn verdict_map(self, set: SetId, sreg: Reg, comment: &str) -> Rule {
         let set = set_name(set, self.family);
-        self.then(Expr::VerdictMap { set, sreg }).rule("")
+        self.then(Expr::VerdictMap { set, sreg }).rule(comment)
     }
 
     /// Only if the registers from `sreg` on are in the set.
@@ -257,13 +251,24 @@ impl Steps {
         self.then(Expr::Random { dreg, modulus })
     }
 
-    /// The hash of `len` bytes from the source on, below `modulus`, in the place of the slot.
-    pub(super) fn hash(self, len: u32, modulus: u32) -> Self {
-        let (sreg, dreg) = (self.regs.source, self.regs.slot);
-        self.then(Expr::Hash {
-            sreg,
-            len: len as u8,
-            dreg,
+    /// The hash of the source address, and of its port if that counts too, below `modulus`, in
+    /// the place of the slot. Takes the registers behind it.
+    pub(super) fn hash(self, with_port: bool, modulus: u32) -> Self {
+        let slot = self.regs.slot;
+        let address = address_len(self.family) as u8;
+        let (first, behind) = (Reg(slot.0 + 1), Reg(slot.0 + 1 + address / 4));
+        let steps = self.source_into(first);
+        let (steps, len) = match with_port {
+            true => (
+                steps.load(PayloadBase::Transport, 0, 2, behind),
+                address + 4,
+            ),
+            false => (steps, address),
+        };
+        steps.then(Expr::Hash {
+            sreg: first,
+            len,
+            dreg: slot,
             modulus,
             // The same on every node, so that all of them choose alike.
             seed: 0x706f_7274,
@@ -289,14 +294,14 @@ impl Steps {
     }
 
     /// Sends the connection to the endpoint.
-    pub(super) fn dnat(self) -> Rule {
+    pub(super) fn dnat(self, comment: &str) -> Rule {
         let (family, address, port) = (self.family, self.regs.slot, self.regs.endpoint_port);
         self.then(Expr::Dnat {
             family,
             address,
             port,
         })
-        .rule("")
+        .rule(comment)
     }
 
     /// Sets these bits of the packet mark.
@@ -446,6 +451,10 @@ impl Steps {
     pub(super) fn only_port(self, number: u16) -> Self {
         let sreg = self.regs.port;
         self.compare(CmpOp::Eq, sreg, &number.to_be_bytes())
+    }
+
+    pub(super) fn family(&self) -> Family {
+        self.family
     }
 
     /// Registers of the family.
