@@ -64,7 +64,8 @@ impl Steps {
             ..
         } = self.regs();
         let steps = self.load(PayloadBase::Transport, 2, 2, endpoint_port);
-        // Beside the copy of the address stands one of the port that it comes back with.
+        // The map answers right into the place. So that nft names it otherwise, the address goes
+        // aside while another is loaded there, and comes back with a copy of the port before it.
         let (steps, kept) = match steps.family() {
             Family::Ipv4 => (steps.map(set, key, slot).copy(slot, Reg(7), 4), Reg(6)),
             Family::Ipv6 => {

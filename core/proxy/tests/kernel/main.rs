@@ -5,6 +5,7 @@ mod cases;
 mod generate;
 mod hooks;
 mod laws;
+mod listing;
 mod reference;
 mod stories;
 mod verdicts;
