@@ -24,6 +24,9 @@ impl Worker {
         } else {
             (plan(&mut |_| {}), Ok(()))
         };
+        if let Err(error) = &taken {
+            tracing::debug!(%error, "a part of the first ruleset was refused");
+        }
         let rules = self.hand_on(update);
         self.tell_health();
         if none && taken.is_ok() && self.table.apply(&rules).is_ok() {
