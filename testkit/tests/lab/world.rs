@@ -9,8 +9,9 @@ use model::{ChangedKeys, Cidr, Event, EventKind, Object, ObjectKey, Snapshot};
 use proxy::kernel::{DetectLocal, NodeSettings, RulesetPlanner};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Both ways to ask.
@@ -19,6 +20,9 @@ pub(crate) const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long silence is listened to.
 const SILENCE: Duration = Duration::from_millis(250);
+/// Ports that UDP is asked from, in turn: a flow goes on as long as its endpoint serves, so that a
+/// port by chance used before might be answered by an endpoint of before.
+const ASKING: std::ops::Range<u16> = 10_000..30_000;
 /// Port that every Pod serves on.
 pub(crate) const TARGET: u16 = 8080;
 
@@ -35,6 +39,8 @@ pub(crate) struct World {
     pub(crate) agents: Vec<Agent>,
     pub(crate) snapshot: Snapshot,
     objects: BTreeMap<ObjectKey, Arc<Object>>,
+    /// How many questions were put
+    asked: AtomicUsize,
     _echoes: Vec<Echo>,
 }
 
@@ -70,6 +76,7 @@ pub(crate) fn world_with(shape: Shape, change: impl Fn(&mut NodeSettings)) -> Op
         agents,
         snapshot: Snapshot::default(),
         objects: BTreeMap::new(),
+        asked: AtomicUsize::new(0),
         _echoes,
     };
     world.apply(&[]);
@@ -194,13 +201,25 @@ impl World {
 
     /// A question by a machine, with much patience.
     pub(crate) fn asking(&self, from: &str, protocol: Protocol, to: SocketAddr) -> Asking<'_> {
+        let source = (protocol == Protocol::Udp).then(|| self.fresh_source(to));
         Asking {
             from: &self.at(from).namespace,
-            source: None,
+            source,
             protocol,
             to,
             patience: PATIENCE,
         }
+    }
+
+    /// Any address with a port that nobody has asked from lately.
+    fn fresh_source(&self, to: SocketAddr) -> SocketAddr {
+        let turn = self.asked.fetch_add(1, Ordering::Relaxed) % ASKING.len();
+        let port = ASKING.start + turn as u16;
+        let any: IpAddr = match to {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        SocketAddr::new(any, port)
     }
 
     /// Asks once.
