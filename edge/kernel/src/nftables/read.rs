@@ -90,6 +90,14 @@ fn of<'m, 'a>(name: &str, message: &'m Message<'a>) -> Option<&'m Message<'a>> {
 }
 
 impl Table {
+    /// Whether there is such a table, whatever it holds.
+    ///
+    /// # Errors
+    /// When the kernel refuses: without `CAP_NET_ADMIN`, or without nf_tables.
+    pub fn exists(&mut self) -> Result<bool, NetlinkError> {
+        Ok(self.flags()?.is_some())
+    }
+
     /// All that the table holds; `None` when there is no such table. Elements of dynamic sets are
     /// left out.
     ///

@@ -177,6 +177,7 @@ fn table_comes_with_the_first_transaction_and_goes() {
     inside(|| {
         let mut table = Table::open("portolan").unwrap();
         assert_eq!(table.read().unwrap(), None);
+        assert!(!table.exists().unwrap());
         table.delete().unwrap();
         table.apply(&Transaction::default()).unwrap();
         assert_eq!(table.read().unwrap(), None);
