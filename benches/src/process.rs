@@ -55,20 +55,12 @@ impl Process {
 
     /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> Result<u64> {
-        self.memory("VmRSS:")
+        memory(self.child.id(), "VmRSS:")
     }
 
     /// The most resident memory it ever had, in bytes.
     pub(crate) fn peak(&self) -> Result<u64> {
-        self.memory("VmHWM:")
-    }
-
-    fn memory(&self, key: &str) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        let number = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
-        let kib: u64 = number.with_context(|| format!("no {key}"))?;
-        Ok(kib * 1024)
+        memory(self.child.id(), "VmHWM:")
     }
 
     /// Time on processors, with that of programs it ran and that have ended.
@@ -83,6 +75,15 @@ impl Process {
         let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         Ok(pids.any(|pid| Stat::of(pid).is_some_and(|stat| stat.parent == self.child.id())))
     }
+}
+
+/// What `/proc/PID/status` says of a process's memory, in bytes.
+pub(crate) fn memory(pid: u32, key: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let number = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+    let kib: u64 = number.with_context(|| format!("no {key}"))?;
+    Ok(kib * 1024)
 }
 
 impl Drop for Process {

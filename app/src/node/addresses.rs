@@ -73,15 +73,23 @@ mod tests {
     use kernel::netns::{Namespace, may_create};
     use tokio::time::timeout;
 
-    #[tokio::test]
-    async fn several_changes_are_told_at_once() {
+    /// A namespace, and its links with the number of `lo`.
+    fn inside() -> Option<(Namespace, Links, u32)> {
         if let Err(refusal) = may_create() {
             eprintln!("skipped: {}", refusal.0);
-            return;
+            return None;
         }
         let inside = Namespace::create().expect("a namespace");
         let mut links = Links::open(&inside).expect("its links");
         let lo = links.index("lo").expect("lo");
+        Some((inside, links, lo))
+    }
+
+    #[tokio::test]
+    async fn several_changes_are_told_at_once() {
+        let Some((inside, mut links, lo)) = inside() else {
+            return;
+        };
         let changes = AddressChanges::of(AddressWatch::open(&inside));
         let patience = Duration::from_secs(10);
         for count in 1..3 {
@@ -97,13 +105,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_thread_ends_with_its_listener() {
-        if let Err(refusal) = may_create() {
-            eprintln!("skipped: {}", refusal.0);
+        let Some((inside, mut links, lo)) = inside() else {
             return;
-        }
-        let inside = Namespace::create().expect("a namespace");
-        let mut links = Links::open(&inside).expect("its links");
-        let lo = links.index("lo").expect("lo");
+        };
         let watch = AddressWatch::open(&inside).expect("a watch");
         let nobody = Weak::new();
         let thread = std::thread::spawn(move || follow(watch, &nobody));

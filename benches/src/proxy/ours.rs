@@ -2,11 +2,12 @@
 
 use super::cluster::{self, Size};
 use super::stats::{Spread, median, millis, spread};
+use crate::process;
 use anyhow::{Context, Result};
 use kernel::netns::Namespace;
 use kernel::nftables::Table;
 use model::{ChangedKeys, Event, Snapshot};
-use proxy::kernel::{DetectLocal, NodeSettings, RulesetPlanner};
+use proxy::kernel::{DetectLocal, NodeSettings, PART, RulesetPlanner};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -50,9 +51,6 @@ pub(super) struct Node {
     table: Table,
     begun: bool,
 }
-
-/// Elements of one part of the first load, as the agent has it.
-const PART: usize = 5_000;
 
 impl Node {
     pub(super) fn new() -> Result<Self> {
@@ -208,10 +206,7 @@ pub(super) fn resident(size: Size) -> Result<u64> {
     let update = node.planner.update(&node.snapshot, &changed);
     node.table.apply(&update.transaction)?;
     drop((changed, update));
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("no VmRSS")?.parse()?)
+    Ok(process::memory(std::process::id(), "VmRSS:")? / 1024)
 }
 
 fn resident_of_a_child(size: Size) -> Result<f64> {

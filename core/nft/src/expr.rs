@@ -16,6 +16,16 @@ pub enum Family {
     Ipv6,
 }
 
+impl Family {
+    /// Bytes of an address.
+    pub const fn address_bytes(self) -> usize {
+        match self {
+            Self::Ipv4 => 4,
+            Self::Ipv6 => 16,
+        }
+    }
+}
+
 /// Where payload offsets count from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PayloadBase {
@@ -38,6 +48,17 @@ pub enum MetaKey {
     IifName,
     /// Name of the output interface
     OifName,
+}
+
+impl MetaKey {
+    /// Bytes that it loads.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::NfProto | Self::L4Proto => 1,
+            Self::Mark => 4,
+            Self::IifName | Self::OifName => 16,
+        }
+    }
 }
 
 /// Direction of a connection that a `ct` key may ask for.
@@ -70,6 +91,18 @@ pub enum CtKey {
     ProtoSrc(CtDirection),
     /// Destination port of a direction
     ProtoDst(CtDirection),
+}
+
+impl CtKey {
+    /// Bytes that it loads.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::State | Self::Status | Self::Mark => 4,
+            Self::Direction | Self::Protocol => 1,
+            Self::ProtoSrc(_) | Self::ProtoDst(_) => 2,
+            Self::SrcIp(family, _) | Self::DstIp(family, _) => family.address_bytes(),
+        }
+    }
 }
 
 /// Bits of `ct state`, as nf_tables counts them.

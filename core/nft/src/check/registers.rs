@@ -2,7 +2,7 @@
 //! load; older ones let them see what an earlier rule left there.
 
 use super::Found;
-use crate::{CtKey, Expr, Family, FieldType, MetaKey, Name, Reg, Rule, Ruleset, Set, SetValue};
+use crate::{Expr, FieldType, Name, Reg, Rule, Ruleset, Set, SetValue};
 
 /// Number of registers.
 const REGISTERS: usize = 16;
@@ -76,7 +76,7 @@ impl Loaded<'_> {
                 address,
                 port,
             } => {
-                self.read(expr, *address, address_len(*family));
+                self.read(expr, *address, family.address_bytes());
                 self.read(expr, *port, 2);
             }
             _ => {}
@@ -86,8 +86,8 @@ impl Loaded<'_> {
     fn loads(&mut self, expr: &Expr) {
         match expr {
             Expr::Payload { len, dreg, .. } => self.load(expr, *dreg, *len as usize),
-            Expr::Meta { key, dreg } => self.load(expr, *dreg, meta_len(*key)),
-            Expr::Ct { key, dreg } => self.load(expr, *dreg, ct_len(*key)),
+            Expr::Meta { key, dreg } => self.load(expr, *dreg, key.bytes()),
+            Expr::Ct { key, dreg } => self.load(expr, *dreg, key.bytes()),
             Expr::Immediate { dreg, data } => self.load(expr, *dreg, data.len()),
             Expr::Bitwise { dreg, len, .. } => self.load(expr, *dreg, usize::from(*len)),
             Expr::Map { set, dreg, .. } => {
@@ -173,28 +173,4 @@ fn bits(first: u8, len: usize) -> Option<u16> {
 
 fn padded(types: &[FieldType]) -> usize {
     types.iter().map(|field| field.padded()).sum()
-}
-
-fn address_len(family: Family) -> usize {
-    match family {
-        Family::Ipv4 => 4,
-        Family::Ipv6 => 16,
-    }
-}
-
-fn meta_len(key: MetaKey) -> usize {
-    match key {
-        MetaKey::NfProto | MetaKey::L4Proto => 1,
-        MetaKey::Mark => 4,
-        MetaKey::IifName | MetaKey::OifName => 16,
-    }
-}
-
-fn ct_len(key: CtKey) -> usize {
-    match key {
-        CtKey::State | CtKey::Status | CtKey::Mark => 4,
-        CtKey::Direction | CtKey::Protocol => 1,
-        CtKey::ProtoSrc(_) | CtKey::ProtoDst(_) => 2,
-        CtKey::SrcIp(family, _) | CtKey::DstIp(family, _) => address_len(family),
-    }
 }

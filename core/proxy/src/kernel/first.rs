@@ -10,6 +10,9 @@ use model::{ChangedKeys, NamespacedName, Snapshot};
 use nft::Transaction;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A good size of parts: a kernel takes one in some ten milliseconds.
+pub const PART: usize = 5_000;
+
 impl RulesetPlanner {
     /// Plans a node that has no table yet, like [`RulesetPlanner::update`] on a new planner, and
     /// hands out parts of about `size` elements, which a kernel can take while the next ones are

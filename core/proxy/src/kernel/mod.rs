@@ -49,6 +49,7 @@ mod whole;
 
 pub use consistent::BALANCE;
 pub use explain::PortName;
+pub use first::PART;
 pub use flush::{ConntrackFlush, FlushTarget};
 pub use forgetting::Forgetting;
 pub use health::{HealthPort, NoLocalEndpoints, node_eligible};

@@ -59,10 +59,7 @@ pub(super) fn regs(family: Family) -> Regs {
 
 /// Bytes of an address.
 pub(super) fn address_len(family: Family) -> u32 {
-    match family {
-        Family::Ipv4 => 4,
-        Family::Ipv6 => 16,
-    }
+    family.address_bytes() as u32
 }
 
 /// The family of an address.

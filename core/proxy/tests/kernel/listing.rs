@@ -4,7 +4,7 @@
 
 use super::generate::{history, settings};
 use model::{ChangedKeys, Snapshot};
-use nft::{CtKey, Expr, Family, FieldType, MetaKey, Reg, Rule, Ruleset, SetSpec, SetValue};
+use nft::{Expr, FieldType, Reg, Rule, Ruleset, SetSpec, SetValue};
 use proptest::prelude::*;
 use proxy::kernel::{NodeSettings, plan_ruleset};
 
@@ -46,8 +46,8 @@ impl Listed {
         let spec = |name: &nft::Name| &ruleset.sets[name].spec;
         match expr {
             Expr::Payload { len, dreg, .. } => self.set(*dreg, *len as usize),
-            Expr::Meta { key, dreg } => self.set(*dreg, meta_len(*key)),
-            Expr::Ct { key, dreg } => self.set(*dreg, ct_len(*key)),
+            Expr::Meta { key, dreg } => self.set(*dreg, key.bytes()),
+            Expr::Ct { key, dreg } => self.set(*dreg, key.bytes()),
             Expr::Immediate { dreg, data } => self.set(*dreg, data.len()),
             Expr::Random { dreg, .. } | Expr::Fib { dreg, .. } => self.set(*dreg, 4),
             Expr::Hash {
@@ -92,24 +92,6 @@ fn padded(types: &[FieldType]) -> usize {
 
 fn key_len(spec: &SetSpec) -> usize {
     padded(&spec.key)
-}
-
-fn meta_len(key: MetaKey) -> usize {
-    match key {
-        MetaKey::NfProto | MetaKey::L4Proto => 1,
-        MetaKey::Mark => 4,
-        MetaKey::IifName | MetaKey::OifName => 16,
-    }
-}
-
-fn ct_len(key: CtKey) -> usize {
-    match key {
-        CtKey::State | CtKey::Status | CtKey::Mark => 4,
-        CtKey::Direction | CtKey::Protocol => 1,
-        CtKey::SrcIp(Family::Ipv4, _) | CtKey::DstIp(Family::Ipv4, _) => 4,
-        CtKey::SrcIp(Family::Ipv6, _) | CtKey::DstIp(Family::Ipv6, _) => 16,
-        CtKey::ProtoSrc(_) | CtKey::ProtoDst(_) => 2,
-    }
 }
 
 fn listed(rule: &Rule, ruleset: &Ruleset) -> Result<(), String> {

@@ -2,16 +2,14 @@
 
 use super::{Told, Worker, nodes, read};
 use nft::Transaction;
+use proxy::kernel::PART;
 use std::time::Instant;
-
-/// About so many elements are handed to the kernel while more is planned.
-const PART: usize = 5_000;
 
 impl Worker {
     /// Where there is no table yet, the first ruleset makes all of it, and nothing need be
     /// compared. The kernel takes it in parts while the rest is planned; its rules come last.
     pub(super) fn first(&mut self, told: &mut Told, started: Instant) {
-        let none = matches!(self.table.read(), Ok(None));
+        let none = matches!(self.table.exists(), Ok(false));
         let (planner, shared) = (&mut self.planner, self.snapshot.clone());
         let mut plan = |part: &mut dyn FnMut(Transaction)| {
             let snapshot = read(&shared);
